@@ -1,0 +1,1 @@
+"""Integrations of inngest_core, each a plugin. Importing this package imports no framework."""

@@ -27,7 +27,8 @@ place = pathlib.Path(inngest_core.__file__)
 assert pathlib.Path(sys.prefix) in place.parents, f"imported from {place}, not from the environment"
 assert metadata.version("inngest-core") == VERSION, "metadata and VERSION differ"
 for package in (inngest_core, inngest_contrib):
-    assert (pathlib.Path(package.__path__[0]) / "py.typed").exists(), f"{package.__name__}: no py.typed"
+    typed = pathlib.Path(package.__path__[0]) / "py.typed"
+    assert typed.exists(), f"{typed} is missing"
 inngest_core.Inngest(app_id="check", is_production=False)
 names = {e.name for e in metadata.entry_points(group="inngest.frameworks")}
 assert {"fastapi", "flask"} <= names, f"frameworks found: {sorted(names)}"

@@ -50,9 +50,8 @@ MAX_DEPTH = 48
 _PLAIN_FUNCTIONS = frozenset(
     {"bytes", "double", "duration", "dyn", "int", "timestamp", "type", "uint"}
 )
-_PLAIN_NAMES = frozenset(
-    "true false null bool bytes double int list map null_type string type uint".split()
-)
+_TYPES = frozenset({"bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"})
+_PLAIN_NAMES = frozenset({"true", "false", "null", "type"}) | _TYPES
 _MACROS = frozenset({"all", "exists", "exists_one", "filter", "map"})
 _SEPARATORS = frozenset({"&&", "||", "?", ":", ","})
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -189,7 +188,7 @@ class _Rewriter:
     presences: dict[str, Path] = field(default_factory=dict)
 
     def expression(self, items: list[_Item]) -> str:
-        """Rewrite what stands between two brackets: comparisons, between `&&`, `||`, `?`, `:`, `,`."""
+        """Rewrite what stands between two brackets: comparisons, between `&&`, `||`, `?`, `:`."""
         parts: list[str] = []
         part: list[_Item] = []
         for item in items:

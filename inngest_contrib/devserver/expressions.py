@@ -50,7 +50,7 @@ class Expressions:
         self._reported: set[str] = set()
 
     def matches(self, text: str, event: Event, incoming: Event | None = None) -> bool:
-        """Say whether an expression is true. Whatever fails or gives no bool is not, logged once."""
+        """Say whether an expression is true. What fails or gives no bool is false, logged once."""
         try:
             value = self.evaluate(text, event, incoming)
         except ExpressionError as error:

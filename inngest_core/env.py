@@ -1,0 +1,228 @@
+"""
+Arguments and environment variables, resolved once into one frozen record.
+
+Law: nothing else of ours reads the environment, and nothing here fails because a
+key is absent: that is said where the key is needed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+from .wire.names import (
+    API_ORIGIN,
+    DEV_ORIGIN,
+    EVENT_ORIGIN,
+    NO_EVENT_KEY,
+    ServerKind,
+    Streaming,
+)
+from .wire.time import to_ms
+
+_TRUE = ("1", "true")
+_FALSE = ("0", "false", "")
+_ENV_SOURCES = ("INNGEST_ENV", "RAILWAY_GIT_BRANCH", "RENDER_GIT_BRANCH", "VERCEL_GIT_COMMIT_REF")
+_PLATFORMS = (
+    ("VERCEL", "1", "vercel"),
+    ("NETLIFY", "true", "netlify"),
+    ("CF_PAGES", "1", "cloudflare-pages"),
+    ("RENDER", "true", "render"),
+    ("RAILWAY_ENVIRONMENT", None, "railway"),
+)
+_DEFAULT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """
+    Everything that a client was told, with its defaults filled in.
+
+    request_timeout: seconds. api_origin and event_origin: without a trailing
+    slash; the shown_ ones are as introspection reports them.
+    """
+
+    app_id: str
+    app_version: str | None
+    env: str | None
+    is_production: bool
+    platform: str | None
+    event_key: str | None = field(repr=False)
+    signing_key: str | None = field(repr=False)
+    signing_key_fallback: str | None = field(repr=False)
+    shown_api_origin: str
+    shown_event_origin: str
+    serve_origin: str | None
+    serve_path: str | None
+    request_timeout: float
+    thread_pool_size: int | None
+    streaming: Streaming
+    allow_in_band_sync: bool
+    enable_unauthed_sync: bool
+    load_plugins: tuple[str, ...] | None
+    disable_plugins: tuple[str, ...]
+    plugin_options: Mapping[str, Mapping[str, Any]] = field(repr=False)
+
+    @property
+    def kind(self) -> ServerKind:
+        return ServerKind.CLOUD if self.is_production else ServerKind.DEV
+
+    @property
+    def api_origin(self) -> str:
+        return self.shown_api_origin.rstrip("/")
+
+    @property
+    def event_origin(self) -> str:
+        return self.shown_event_origin.rstrip("/")
+
+    @property
+    def signing_keys(self) -> tuple[str, ...]:
+        """The keys that a request may be signed with, the current one first."""
+        return tuple(k for k in (self.signing_key, self.signing_key_fallback) if k)
+
+    @property
+    def sending_key(self) -> str | None:
+        """The event key to send with; in dev mode any text will do."""
+        return self.event_key or (None if self.is_production else NO_EVENT_KEY)
+
+    def options(self, plugin: str) -> Mapping[str, Any]:
+        """What ``Inngest(options={plugin: {...}})`` was given; empty if nothing."""
+        return self.plugin_options.get(plugin, {})
+
+
+def resolve(
+    *,
+    app_id: str,
+    environ: Mapping[str, str] = os.environ,
+    api_base_url: str | None = None,
+    app_version: str | None = None,
+    env: str | None = None,
+    event_api_base_url: str | None = None,
+    event_key: str | None = None,
+    is_production: bool | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    request_timeout: int | datetime.timedelta | str | None = None,
+    signing_key: str | None = None,
+    signing_key_fallback: str | None = None,
+    thread_pool_size: int | None = None,
+) -> Config:
+    """The Config of these arguments; each beats its variable. ConfigError names what is wrong."""
+    if not isinstance(app_id, str) or not app_id:
+        raise ConfigError("app_id: a client needs a non-empty app id")
+    read = _Reader(environ)
+    production = read.production() if is_production is None else is_production
+    return Config(
+        app_id=app_id,
+        app_version=app_version,
+        env=env or read.first(*_ENV_SOURCES),
+        is_production=production,
+        platform=read.platform(),
+        event_key=event_key or read.first("INNGEST_EVENT_KEY"),
+        signing_key=signing_key or read.first("INNGEST_SIGNING_KEY"),
+        signing_key_fallback=signing_key_fallback or read.first("INNGEST_SIGNING_KEY_FALLBACK"),
+        shown_api_origin=read.origin(
+            "INNGEST_API_BASE_URL", api_base_url, API_ORIGIN if production else DEV_ORIGIN
+        ),
+        shown_event_origin=read.origin(
+            "INNGEST_EVENT_API_BASE_URL",
+            event_api_base_url,
+            EVENT_ORIGIN if production else DEV_ORIGIN,
+        ),
+        serve_origin=read.first("INNGEST_SERVE_ORIGIN", "INNGEST_SERVE_HOST"),
+        serve_path=read.first("INNGEST_SERVE_PATH"),
+        request_timeout=_seconds(request_timeout),
+        thread_pool_size=read.count("INNGEST_THREAD_POOL_MAX_WORKERS", thread_pool_size),
+        streaming=read.streaming(),
+        allow_in_band_sync=read.flag("INNGEST_ALLOW_IN_BAND_SYNC", True),
+        enable_unauthed_sync=read.flag("INNGEST_ENABLE_UNAUTHED_SYNC", True),
+        load_plugins=read.names("INNGEST_LOAD_PLUGINS"),
+        disable_plugins=read.names("INNGEST_DISABLE_PLUGINS") or (),
+        plugin_options=MappingProxyType(dict(options or {})),
+    )
+
+
+def check_origin(field: str, url: str) -> str:
+    """*url* if it has a scheme and a host; ConfigError naming *field* if not."""
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        complete = False
+    if not complete:
+        raise ConfigError(f'{field}: "{url}" is not a URL with scheme and host, like https://a.b')
+    return url
+
+
+def _seconds(timeout: int | datetime.timedelta | str | None) -> float:
+    return _DEFAULT_TIMEOUT if timeout is None else to_ms(timeout, "request_timeout") / 1000
+
+
+class _Reader:
+    """The environment, read with its defaults and complaints."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def first(self, *names: str) -> str | None:
+        """The first of these variables that has a value."""
+        return next((value for name in names if (value := self._environ.get(name))), None)
+
+    def production(self) -> bool:
+        # A URL or host means dev, at that address. Other text means dev as well.
+        return self._environ.get("INNGEST_DEV", "").lower() in _FALSE
+
+    def origin(self, name: str, given: str | None, default: str) -> str:
+        if given is not None:
+            return check_origin(name.removeprefix("INNGEST_").lower(), given)
+        for source in (name, "INNGEST_BASE_URL"):
+            if value := self.first(source):
+                return check_origin(source, value)
+        return self._dev_url() or default
+
+    def _dev_url(self) -> str | None:
+        value = self._environ.get("INNGEST_DEV", "")
+        if value.lower() in (*_TRUE, *_FALSE) or not any(c in value for c in ".:/"):
+            return None
+        url = value if "://" in value else f"http://{value}"
+        return check_origin("INNGEST_DEV", url)
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self._environ.get(name)
+        return default if value is None else value.lower() not in _FALSE
+
+    def count(self, name: str, given: int | None) -> int | None:
+        text = self.first(name)
+        if given is None and text is not None:
+            if not text.isdigit():
+                raise ConfigError(f'{name}: expected a number of threads, got "{text}"')
+            given = int(text)
+        if given is not None and given < 1:
+            raise ConfigError(f"thread_pool_size: at least one thread is needed, got {given}")
+        return given
+
+    def streaming(self) -> Streaming:
+        value = (self.first("INNGEST_STREAMING") or Streaming.DISABLE.value).lower()
+        try:
+            return Streaming(value)
+        except ValueError:
+            raise ConfigError(
+                f'INNGEST_STREAMING: expected "force" or "disable", got "{value}"'
+            ) from None
+
+    def names(self, name: str) -> tuple[str, ...] | None:
+        value = self._environ.get(name)
+        return None if value is None else tuple(n.strip() for n in value.split(",") if n.strip())
+
+    def platform(self) -> str | None:
+        for variable, expected, platform in _PLATFORMS:
+            value = self._environ.get(variable)
+            if value and expected in (None, value):
+                return platform
+        return None

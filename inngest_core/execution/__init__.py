@@ -1,0 +1,1 @@
+"""What becomes of each step: pure decisions, performed elsewhere."""

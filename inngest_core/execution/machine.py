@@ -1,0 +1,417 @@
+"""
+What becomes of each step that a function reaches.
+
+Rule 1: every decision about a step is taken in this file.
+Rule 2: this file performs nothing. No I/O, no clock, no thread, no hook.
+
+A *linear* machine serves a blocking function: memos return in code order and a
+new step is decided on the spot, or at the end of its group. A concurrent one
+serves an async function: its steps wait, memos are released in the order in
+which the steps completed, and new steps are decided once the function's tasks
+have settled.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import heapq
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..errors import FunctionError, NestedStepError, StepUnexpectedError
+from ..wire.call import CallRequest
+from ..wire.names import Opcode
+from .op import Op
+
+# Turns of the loop without a step found or released, before something happens.
+RELEASE_TURNS = 4
+ALONE_TURNS = 4
+# 2d + 1 turns see through d nested groups: this is enough for five.
+SETTLE_TURNS = 12
+STRANDED_SECONDS = 10.0
+"""How long a targeted call waits for its step while other branches stand still."""
+
+_SINGLE_RELEASES = 8
+_LAST = 1 << 62
+
+
+class Missing(enum.Enum):
+    """The type of MISSING, which no memo can be."""
+
+    MISSING = enum.auto()
+
+
+MISSING: Final = Missing.MISSING
+
+
+class Standing(enum.Enum):
+    """What a step that was reached may do."""
+
+    MEMO = enum.auto()
+    RUN = enum.auto()
+    WAIT = enum.auto()
+
+
+class Ruling(enum.Enum):
+    """What the driver of an async function does next."""
+
+    TURN = enum.auto()
+    REST = enum.auto()
+    RELEASE = enum.auto()
+    REPLY = enum.auto()
+
+
+@dataclass(slots=True, eq=False)
+class Reached:
+    """
+    One step at the place where the function reached it.
+
+    own: it stands in the handler's own task. memo: its result, or MISSING if it
+    is new. waiter: the driver's, to wake whoever waits here.
+    """
+
+    id: str
+    step_id: str
+    index: int | None
+    code: Opcode
+    name: str
+    opts: dict[str, Any] | None
+    race: bool
+    own: bool
+    memo: Any = MISSING
+    input: list[Any] | None = None
+    waiter: Any = None
+
+    def op(self, code: Opcode | None = None) -> Op:
+        """The op of this step, with another code if one is given."""
+        return Op(self.id, self.step_id, self.index, code or self.code, self.name, self.opts)
+
+    def plan(self) -> Op:
+        """The op that asks for this step later."""
+        return self.op(Opcode.PLANNED if self.code is Opcode.STEP_RUN else self.code)
+
+
+@dataclass(slots=True, frozen=True)
+class Verdict:
+    """A ruling; which steps are released and how; or after how many seconds to ask again."""
+
+    ruling: Ruling
+    released: tuple[Reached, ...] = ()
+    standing: Standing = Standing.MEMO
+    seconds: float | None = None
+
+
+_TURN = Verdict(Ruling.TURN)
+_REST = Verdict(Ruling.REST)
+_REPLY = Verdict(Ruling.REPLY)
+_STRANDED = Verdict(Ruling.REST, seconds=STRANDED_SECONDS)
+
+
+class Machine:
+    """The steps of one call. ops and failure hold what was decided, once ``decided``."""
+
+    __slots__ = (
+        "_alone",
+        "_batch",
+        "_call",
+        "_cursor",
+        "_depth",
+        "_executing",
+        "_found",
+        "_input",
+        "_linear",
+        "_memos",
+        "_open",
+        "_order",
+        "_parked",
+        "_positions",
+        "_released",
+        "_seen",
+        "_stack",
+        "_target",
+        "decided",
+        "failure",
+        "ops",
+    )
+
+    def __init__(self, call: CallRequest, *, linear: bool) -> None:
+        self._call = call
+        self._linear = linear
+        self._memos = call.steps
+        # The memos that the fast path may take; none while a step is executing
+        # and after the decision, so that no second check is needed there.
+        self._open: dict[str, Any] = call.steps
+        self._seen: dict[str, int] = {}
+        self._stack = call.stack
+        self._cursor = 0
+        self._positions: dict[str, int] | None = None
+        self._parked: list[tuple[int, int, Reached]] = []
+        self._found: dict[str, Reached] = {}
+        self._executing: Reached | None = None
+        self._input = _take_input(call)
+        # A targeted step that has its memo was answered before: only discover.
+        self._target = None if call.target in call.steps else call.target
+        self._alone = True
+        self._depth = 0
+        self._order = 0
+        self._released = 0
+        self._batch = 1
+        self.decided = False
+        self.ops: list[Op] = []
+        self.failure: FunctionError | None = None
+
+    # ---- the fast path: one hash and one dict lookup a memo
+
+    def recall(self, step_id: str) -> Any:
+        """
+        Take the memo of the next use of *step_id*, in code order; MISSING if it must be reached.
+
+        The last memo of a call is always MISSING here: hooks run when it is taken.
+        """
+        seen = self._seen
+        count = seen.get(step_id)
+        raw = step_id if count is None else self._repeat(step_id, count)[0]
+        memos = self._open
+        if len(memos) < 2:
+            return MISSING
+        memo = memos.pop(hashlib.sha1(raw.encode()).hexdigest(), MISSING)
+        if memo is not MISSING:
+            self._count(step_id, count, raw)
+        return memo
+
+    def recall_next(self, step_id: str) -> Any:
+        """Like recall, but only if the step is next in the stack and nothing is parked."""
+        if self._parked or len(self._open) < 2:
+            return MISSING
+        count = self._seen.get(step_id)
+        raw = step_id if count is None else self._repeat(step_id, count)[0]
+        hashed = hashlib.sha1(raw.encode()).hexdigest()
+        if not self._is_next(hashed):
+            return MISSING
+        self._count(step_id, count, raw)
+        self._cursor += 1
+        return self._open.pop(hashed)
+
+    # ---- where a step stands
+
+    def reach(
+        self,
+        step_id: str,
+        code: Opcode,
+        *,
+        name: str,
+        opts: dict[str, Any] | None,
+        race: bool,
+        own: bool,
+    ) -> Reached:
+        """Record that the function reached a step; ``stand`` tells what it may do."""
+        count = self._seen.get(step_id)
+        raw, index = (step_id, None) if count is None else self._repeat(step_id, count)
+        self._count(step_id, count, raw)
+        hashed = hashlib.sha1(raw.encode()).hexdigest()
+        self._alone = self._alone and own
+        return Reached(hashed, step_id, index, code, name, opts, race, own)
+
+    def stand(self, step: Reached) -> Standing:
+        """What *step* may do at once. One that waits is released by ``settle``, or never."""
+        if self.decided:
+            return Standing.WAIT
+        if step.id in self._memos:
+            return self._stand_on_memo(step)
+        if step.id == self._target:
+            step.input = self._input
+            return Standing.RUN
+        self._found[step.id] = step
+        if self._linear and not self._depth:
+            return self._decide()
+        return Standing.WAIT
+
+    def _stand_on_memo(self, step: Reached) -> Standing:
+        if self._linear or (step.own and not self._parked and self._is_next(step.id)):
+            step.memo = self._memos.pop(step.id)
+            return Standing.MEMO
+        self._park(step)
+        return Standing.WAIT
+
+    def nested(self) -> None:
+        """A step was used inside a step: the run fails, whatever its retries."""
+        self.fail(NestedStepError())
+
+    def withdraw(self, step: Reached) -> None:
+        """Whoever waited at *step*, or executed it, was cancelled by the user."""
+        self._found.pop(step.id, None)
+        if self._executing is step:
+            self._executing = None
+            self._open = self._memos
+        # A parked one is skipped when its turn comes: its waiter is gone.
+        step.waiter = None
+
+    # ---- executing
+
+    def begin(self, step: Reached) -> None:
+        """*step* is about to execute, in the place where it stands."""
+        self._found.pop(step.id, None)
+        self._executing = step
+        self._open = {}
+
+    def finish(self, op: Op) -> None:
+        """The executing step has ended with *op*, which decides the call."""
+        if not self.decided:
+            self._close([op])
+
+    def fail(self, error: FunctionError) -> None:
+        """The call is decided by an error of ours."""
+        if not self.decided:
+            self.failure = error
+            self._close([])
+
+    # ---- groups of blocking functions
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Steps found in here are decided together, by ``gathered``."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    @property
+    def pending(self) -> bool:
+        """Whether a step was found that is not decided yet."""
+        return bool(self._found) and not self.decided
+
+    def gathered(self) -> Reached | None:
+        """Decide what the outermost group found; the one to execute now, if any."""
+        if self._depth or self.decided:
+            return None
+        step = next(iter(self._found.values()))
+        return step if self._decide() is Standing.RUN else None
+
+    # ---- async functions
+
+    def settle(self, turns: int, *, stranded: bool = False) -> Verdict:
+        """
+        What happens after *turns* turns of the loop in which nothing moved.
+
+        stranded: nothing has moved for STRANDED_SECONDS.
+        """
+        if self.decided:
+            return _REPLY
+        if self._executing is not None:
+            return _REST
+        if self._parked:
+            return self._release() if turns >= RELEASE_TURNS else _TURN
+        if not self._found:
+            return _REST
+        if turns < (ALONE_TURNS if self._only_own() else SETTLE_TURNS):
+            return _TURN
+        if self._target is not None and not self._alone and not stranded:
+            return _STRANDED
+        step = next(iter(self._found.values()))
+        if self._decide() is Standing.RUN:
+            self.begin(step)
+            return Verdict(Ruling.RELEASE, (step,), Standing.RUN)
+        return _REPLY
+
+    def _only_own(self) -> bool:
+        return len(self._found) == 1 and next(iter(self._found.values())).own
+
+    def _park(self, step: Reached) -> None:
+        if self._positions is None:
+            self._positions = {hashed: n for n, hashed in enumerate(self._stack)}
+        position = self._positions.get(step.id, _LAST)
+        self._order += 1
+        heapq.heappush(self._parked, (position, self._order, step))
+
+    def _release(self) -> Verdict:
+        """Release the parked steps that completed first: one, or in a long row a batch."""
+        batch: list[Reached] = []
+        if self._released >= _SINGLE_RELEASES:
+            self._batch *= 2
+        while self._parked and len(batch) < self._batch:
+            if batch and self._parked[0][2].race:
+                break
+            step = heapq.heappop(self._parked)[2]
+            if step.waiter is not None:
+                step.memo = self._memos.pop(step.id)
+                batch.append(step)
+            if step.race:
+                break
+        self._released += len(batch)
+        return Verdict(Ruling.RELEASE, tuple(batch)) if batch else _TURN
+
+    # ---- decisions
+
+    def _decide(self) -> Standing:
+        """Execute the one step found, or plan all of them."""
+        found = list(self._found.values())
+        if self._target is not None:
+            self.fail(_unexpected(found[0]))
+            return Standing.WAIT
+        first = found[0]
+        local = first.code is Opcode.STEP_RUN
+        if len(found) == 1 and local and not (first.race or self._call.plan_only):
+            return Standing.RUN
+        self._close([step.plan() for step in found])
+        return Standing.WAIT
+
+    def _close(self, ops: list[Op]) -> None:
+        self.ops = ops
+        self.decided = True
+        self._executing = None
+        self._open = {}
+
+    def end(self) -> None:
+        """The function has ended by itself. A targeted step that it never reached is an error."""
+        if self._target is not None:
+            found = next(iter(self._found.values()), None)
+            self.fail(_unexpected(found))
+
+    @property
+    def unasked(self) -> int:
+        """How many memos the function has not asked for."""
+        return len(self._memos)
+
+    # ---- ids and the stack
+
+    def _repeat(self, step_id: str, count: int) -> tuple[str, int]:
+        """The raw id and index of a repeated id, past those that the user wrote out."""
+        while (raw := f"{step_id}:{count}") in self._seen:
+            count += 1
+        return raw, count
+
+    def _count(self, step_id: str, count: int | None, raw: str) -> None:
+        if count is None:
+            self._seen[step_id] = 1
+        else:
+            self._seen[step_id] = count + 1
+            self._seen.setdefault(raw, 1)
+
+    def _is_next(self, hashed: str) -> bool:
+        """Whether *hashed* is the first entry of the stack whose memo is still here."""
+        stack, cursor = self._stack, self._cursor
+        while cursor < len(stack) and stack[cursor] not in self._memos:
+            cursor += 1
+        self._cursor = cursor
+        return cursor < len(stack) and stack[cursor] == hashed
+
+
+def _take_input(call: CallRequest) -> list[Any] | None:
+    """The edited arguments of a rerun from the targeted step, which look like a memo."""
+    if call.target is None:
+        return None
+    memo = call.steps.get(call.target)
+    if isinstance(memo, dict) and memo.keys() == {"input"}:
+        edited: list[Any] = call.steps.pop(call.target)["input"]
+        return edited
+    return None
+
+
+def _unexpected(found: Reached | None) -> StepUnexpectedError:
+    if found is None:
+        return StepUnexpectedError("the function ended without reaching the targeted step")
+    return StepUnexpectedError(f'found step "{found.step_id}" when targeting a different step')

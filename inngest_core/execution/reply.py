@@ -1,0 +1,115 @@
+"""
+An outcome as the reply of a call: status, body and the headers about retries.
+
+The body is dumped here, once: the bytes that are signed are the bytes that are sent.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import (
+    InngestError,
+    NonRetriableError,
+    OutputUnserializableError,
+    RetryAfterError,
+    StepError,
+)
+from ..result import error_record
+from ..wire.call import CallRequest
+from ..wire.names import Header, Opcode
+from ..wire.time import format_instant, instant_ms
+from .machine import Reached
+from .op import Op
+
+_JSON = {Header.CONTENT_TYPE: "application/json"}
+
+dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+@dataclass(slots=True)
+class Reply:
+    """The status, headers and body of a reply, unsigned."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def json_reply(status: int, value: object, headers: dict[str, str] | None = None) -> Reply:
+    """A reply whose body is the JSON of *value*."""
+    return Reply(status, dump(value).encode(), {**_JSON, **(headers or {})})
+
+
+def value_reply(value: object) -> Reply:
+    """The function has returned *value*."""
+    try:
+        return json_reply(200, value)
+    except (TypeError, ValueError, RecursionError):
+        return error_reply(_unserializable(None))
+
+
+def ops_reply(ops: list[Op], headers: dict[str, str]) -> Reply:
+    """The server has something to do."""
+    try:
+        return json_reply(206, [op.to_wire() for op in ops], headers)
+    except (TypeError, ValueError, RecursionError):
+        return error_reply(_unserializable(_culprit(ops)))
+
+
+def error_reply(error: BaseException) -> Reply:
+    """The function, or the request, has failed."""
+    record = _unserializable_record(error) or _final_record(error)
+    status = error.status if isinstance(error, InngestError) else 500
+    return json_reply(status, record, retry_headers(error))
+
+
+def step_op(step: Reached, error: BaseException, call: CallRequest) -> Op:
+    """The op of a step that raised: to be tried again, or failed for good."""
+    final = call.last_attempt or not retriable(error)
+    op = step.op(Opcode.STEP_FAILED if final else Opcode.STEP_ERROR)
+    op.error = error_record(error)
+    return op
+
+
+def retriable(error: BaseException) -> bool:
+    """Whether another attempt may help."""
+    return error.retriable if isinstance(error, InngestError) else True
+
+
+def retry_headers(error: BaseException) -> dict[str, str]:
+    """The headers that tell whether, and when, the server tries again."""
+    headers = {Header.NO_RETRY: "false" if retriable(error) else "true"}
+    if isinstance(error, RetryAfterError):
+        headers[Header.RETRY_AFTER] = format_instant(instant_ms(error.retry_after))
+    return headers
+
+
+def _final_record(error: BaseException) -> dict[str, Any]:
+    record = error_record(error)
+    if isinstance(error, StepError) and error.name == NonRetriableError.__name__:
+        record["code"] = NonRetriableError.code
+    return record
+
+
+def _unserializable_record(error: BaseException) -> dict[str, Any] | None:
+    # Its shape on the wire is fixed, without a stack.
+    if not isinstance(error, OutputUnserializableError):
+        return None
+    return {"code": error.code, "message": error.message, "name": error.name}
+
+
+def _unserializable(op: Op | None) -> OutputUnserializableError:
+    whose = f'"{op.step_id}" ' if op else ""
+    return OutputUnserializableError(f"{whose}returned unserializable data")
+
+
+def _culprit(ops: list[Op]) -> Op | None:
+    for op in ops:
+        try:
+            dump(op.to_wire())
+        except (TypeError, ValueError, RecursionError):
+            return op
+    return None

@@ -1,0 +1,73 @@
+"""
+What a flow asks of its driver.
+
+A flow is a generator: it yields effects and is sent their results. It never
+performs anything, so one flow serves blocking and async drivers alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar, Union
+
+from ..execution.machine import Reached, Ruling, Standing, Verdict
+from ..wire.http import HttpRequest
+
+__all__ = ["Call", "Do", "Effect", "Flow", "Pause", "Reached", "Ruling", "Send", "Standing"]
+__all__ += ["Stand", "Verdict"]
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Send:
+    """Send a request; the result is its HttpResponse. Raises TransportError."""
+
+    request: HttpRequest
+
+
+@dataclass(slots=True)
+class Pause:
+    """Let some seconds pass."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class Do:
+    """Call a user's function; an awaiting driver awaits what it returns, if it can."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Call:
+    """
+    Run a handler; the result is its outcome.
+
+    settle: asked by an awaiting driver about the steps that wait (see Machine.settle).
+    connect: is given the driver's way to perform the effects of steps, and a
+    function that tells whether the caller stands in the handler's own task.
+    """
+
+    handler: Callable[[Any], Any]
+    context: Any
+    settle: Callable[..., Verdict]
+    connect: Callable[[Callable[[Effect], Any], Callable[[], bool]], None]
+
+
+@dataclass(slots=True)
+class Stand:
+    """
+    Wait where a step was reached; the result is its new Standing.
+
+    A blocking driver leaves the function instead, by raising Interrupt.
+    """
+
+    step: Reached
+
+
+Effect = Union[Send, Pause, Do, Call, Stand]
+Flow = Generator[Effect, Any, T]

@@ -1,0 +1,45 @@
+"""Canonical JSON (RFC 8785), fast where the standard library already writes it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+_SAFE_INT = 2**53
+_SAFE_FLOAT = 1e-5
+
+_dump = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode
+
+
+def canonical(value: object) -> bytes:
+    """The canonical bytes of a JSON value; ValueError if it has none."""
+    if _plain(value):
+        return _dump(value).encode()
+    import jcs
+
+    encoded: bytes = jcs.canonicalize(value)
+    return encoded
+
+
+def _plain(value: object) -> bool:
+    """Whether a sorted compact dump of *value* equals its canonical form."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -_SAFE_INT <= value <= _SAFE_INT  # type: ignore[operator]  # int, by kind
+    if kind is float:
+        return _plain_float(value)  # type: ignore[arg-type]  # float, by kind
+    if kind is list:
+        return all(map(_plain, value))  # type: ignore[arg-type]  # list, by kind
+    if kind is dict:
+        return all(k.isascii() for k in value) and all(  # type: ignore[attr-defined]  # dict
+            map(_plain, value.values())  # type: ignore[attr-defined]  # dict, by kind
+        )
+    return False
+
+
+def _plain_float(value: float) -> bool:
+    return math.isfinite(value) and not value.is_integer() and abs(value) >= _SAFE_FLOAT

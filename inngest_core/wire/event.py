@@ -1,0 +1,57 @@
+"""An event as users write it, and as the wire carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pydantic
+
+from ..types import JSON
+
+
+def _object(value: object) -> object:
+    # Only the outermost type is checked here: going through every value of a
+    # 3 MB event would cost more than the rest of the call. Sending dumps it all.
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return value
+    raise ValueError(f"event data must be an object, got {type(value).__name__}")
+
+
+if TYPE_CHECKING:
+    Data = Mapping[str, JSON]
+else:
+    # pydantic would build a validator for the recursive JSON type, and never use it.
+    Data = Annotated[Any, pydantic.PlainValidator(_object)]
+
+
+class Event(pydantic.BaseModel):
+    """
+    Something that happened, and what may start a function.
+
+    id: deduplicates for 24 hours; empty means none. ts: Unix milliseconds; 0
+    means now. user and v: the sender's user object and schema version.
+    """
+
+    model_config = pydantic.ConfigDict(extra="ignore", defer_build=True)
+
+    data: Data = pydantic.Field(default_factory=dict)
+    id: str = ""
+    name: str
+    ts: int = 0
+    user: Data = pydantic.Field(default_factory=dict)
+    v: str | None = None
+
+
+def event_record(event: Event, now: int) -> dict[str, object]:
+    """What is sent for *event*: no empty keys, and *now* (Unix milliseconds) if it has no time."""
+    record: dict[str, object] = {"data": event.data, "name": event.name, "ts": event.ts or now}
+    if event.id:
+        record["id"] = event.id
+    if event.user:
+        record["user"] = event.user
+    if event.v is not None:
+        record["v"] = event.v
+    return record

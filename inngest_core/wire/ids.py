@@ -1,0 +1,50 @@
+"""Ids: ULIDs, the seed that makes event ids repeatable, and step hashes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ENTROPY_BYTES = 10
+
+
+def ulid(ms: int, entropy: bytes) -> str:
+    """The ULID of a time in Unix milliseconds and ten bytes of entropy."""
+    number = (ms << 80) | int.from_bytes(entropy, "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def is_ulid(text: str) -> bool:
+    """Whether *text* is a ULID in its canonical, upper-case form."""
+    return len(text) == 26 and text[0] <= "7" and all(c in _ALPHABET for c in text)
+
+
+def format_seed(ms: int, entropy: bytes) -> str:
+    """The idempotency seed of one send: the same seed makes the same event ids."""
+    return f"{ms},{base64.b64encode(entropy).decode()}"
+
+
+def parse_seed(text: str) -> tuple[int, bytes] | None:
+    """The time and entropy of a seed, or None if it is malformed."""
+    ms, _, encoded = text.partition(",")
+    try:
+        entropy = base64.b64decode(encoded, validate=True)
+        moment = int(ms)
+    except ValueError:
+        return None
+    if len(entropy) != ENTROPY_BYTES or not 0 <= moment < 1 << 48:
+        return None
+    return moment, entropy
+
+
+def seeded_ulid(ms: int, entropy: bytes, index: int) -> str:
+    """The id of the event at *index* (from 0) in a request with this seed."""
+    # The server counts from 1 and adds to the last four bytes without carry.
+    tail = (int.from_bytes(entropy[6:], "big") + index + 1) & 0xFFFFFFFF
+    return ulid(ms, entropy[:6] + tail.to_bytes(4, "big"))
+
+
+def hash_step(raw_id: str) -> str:
+    """The hash by which the server knows a step: SHA-1 of its id, in hex."""
+    return hashlib.sha1(raw_id.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""A web shop: FastAPI takes the orders, Inngest functions fulfil them."""

@@ -115,8 +115,9 @@ def test_every_run_has_its_line_with_all_its_facts() -> None:
 
 def test_no_line_is_wider_than_the_terminal() -> None:
     runs = [run(step("a", 0, 1), output={"text": "小" * 200})]
-    assert max(width(line) for line in run_table(runs, columns=120)) == 120
-    assert max(width(line) for line in step_table(runs, columns=120)) == 120
+    # A wide letter that would stand half outside is left out.
+    assert max(width(line) for line in run_table(runs, columns=120)) in (119, 120)
+    assert max(width(line) for line in step_table(runs, columns=120)) in (119, 120)
 
 
 def test_the_steps_of_a_run_stand_below_it_with_their_times() -> None:

@@ -229,3 +229,19 @@ def test_every_file_of_ours_opens_with_what_it_is_for() -> None:
             ):
                 silent.append(str(path.relative_to(ROOT)))
     assert silent == []
+
+
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_name_of_ours_in_the_documentation_exists(page: str) -> None:
+    import ast
+
+    import inngest_core
+
+    for block in re.findall(r"^```python\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block, mode="exec", feature_version=(3, 10))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if node.value.id == "inngest":
+                    assert hasattr(inngest_core, node.attr), f"inngest_core.{node.attr}"

@@ -1,0 +1,101 @@
+"""
+The door in: which request goes to which handler.
+
+Law: a route is a method, a path and a handler; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from inngest_contrib.devserver.api import ingest, pages, register, rest_v1, rest_v2
+from inngest_contrib.devserver.api.context import Api, Handler
+from inngest_contrib.devserver.api.guard import Guard
+from inngest_contrib.devserver.api.replies import from_error
+
+# The routes are tried in this order: events come first, because they come most.
+_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("POST", "/e/{key}", ingest.send_events),
+    ("POST", "/e/", ingest.refuse_empty_key),
+    ("POST", "/invoke/{slug}", ingest.invoke),
+    ("POST", "/fn/register", register.register),
+    ("DELETE", "/fn/remove", register.remove),
+    ("GET", "/v0/runs/{id}/actions", rest_v1.actions),
+    ("GET", "/v0/runs/{id}/batch", rest_v1.batch),
+    ("GET", "/v1/events", rest_v1.events),
+    ("GET", "/v1/events/{id}", rest_v1.event),
+    ("GET", "/v1/events/{id}/runs", rest_v1.runs_of_event),
+    ("GET", "/v1/runs/{id}", rest_v1.run),
+    ("DELETE", "/v1/runs/{id}", rest_v1.cancel_run),
+    ("GET", "/v1/apps/{app}/functions", rest_v1.functions),
+    ("GET", "/health", pages.health),
+    ("GET", "/dev", pages.dev),
+    ("GET", "/", pages.landing),
+)
+_V2_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/runs", rest_v2.runs),
+    ("GET", "/runs/{id}", rest_v2.run),
+    ("GET", "/runs/{id}/trace", rest_v2.run_trace),
+    ("POST", "/runs/{id}/cancel", rest_v2.cancel_run),
+    ("POST", "/runs/{id}/rerun", rest_v2.not_implemented),
+    ("POST", "/runs/{id}/scores", rest_v2.not_implemented),
+    ("POST", "/events", ingest.send_event_v2),
+    ("GET", "/events/{id}/runs", rest_v2.runs_of_event),
+    ("GET", "/apps", rest_v2.apps),
+    ("GET", "/apps/{app}", rest_v2.app),
+    ("GET", "/apps/{app}/functions", rest_v2.functions),
+    ("GET", "/apps/{app}/functions/{function}", rest_v2.function),
+    ("GET", "/apps/{app}/functions/{function}/runs", rest_v2.runs_of_function),
+    ("POST", "/apps/{app}/functions/{function}/invoke", ingest.invoke_v2),
+    ("GET", "/health", rest_v2.health),
+    ("GET", "/account", rest_v2.account),
+    ("GET", "/envs", rest_v2.environments),
+    ("GET", "/keys/events", rest_v2.keys),
+    ("GET", "/keys/signing", rest_v2.keys),
+    ("GET", "/sessions", rest_v2.not_implemented),
+    ("GET", "/experiments", rest_v2.not_implemented),
+    ("GET", "/insights", rest_v2.not_implemented),
+    ("GET", "/webhooks", rest_v2.not_implemented),
+    ("GET", "/sandboxes", rest_v2.not_implemented),
+)
+V2_PREFIXES = ("/v2", "/api/v2")
+
+
+def build(api: Api, *, allowed_hosts: Collection[str] = (), any_host: bool = False) -> ASGIApp:
+    """Return the ASGI app that answers for a server."""
+    starlette = Starlette(
+        routes=list(_routes(api)), exception_handlers={HTTPException: _answer_routing}
+    )
+    return Guard(starlette, allowed_hosts=allowed_hosts, any_host=any_host)
+
+
+def _routes(api: Api) -> Iterator[Route]:
+    """Make one route of each path, so that a wrong method is told which ones are right."""
+    by_path: dict[str, dict[str, Handler]] = {}
+    everywhere = [(prefix, route) for prefix in V2_PREFIXES for route in _V2_ROUTES]
+    for prefix, (method, path, handler) in [*(("", route) for route in _ROUTES), *everywhere]:
+        by_path.setdefault(prefix + path, {})[method] = handler
+    for path, handlers in by_path.items():
+        yield Route(path, _endpoint(api, handlers), methods=list(handlers))
+
+
+def _endpoint(api: Api, handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            return await handlers[method](api, request)
+        except Exception as error:
+            return from_error(error, request)
+
+    return answer
+
+
+async def _answer_routing(request: Request, error: Exception) -> Response:
+    return from_error(error, request)

@@ -1,0 +1,113 @@
+"""
+The trace of a run: one span for the run, one for each step, one for each attempt below it.
+
+Span ids are made from what the span is about, so that asking again gives the same ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from inngest_contrib.devserver.api.shapes import ENDED, output_v2, times
+from inngest_contrib.devserver.reads import AttemptView, EventView, RunView, StepView
+from inngest_core.wire.time import format_instant
+
+_STEP_OPS = {
+    "Step": "RUN",
+    "StepRun": "RUN",
+    "StepPlanned": "RUN",
+    "StepError": "RUN",
+    "StepFailed": "RUN",
+    "Sleep": "SLEEP",
+    "WaitForEvent": "WAIT_FOR_EVENT",
+    "WaitForSignal": "WAIT_FOR_SIGNAL",
+    "InvokeFunction": "INVOKE",
+    "AIGateway": "AI_GATEWAY",
+    "Gateway": "GATEWAY",
+}
+
+
+def trace(
+    run: RunView,
+    steps: Sequence[StepView],
+    attempts: Sequence[AttemptView],
+    events: Sequence[EventView],
+    *,
+    include_output: bool,
+) -> dict[str, Any]:
+    """The document of /v2/runs/{id}/trace."""
+    children = [_step_span(step, attempts, include_output) for step in steps]
+    if run.status in ENDED:
+        children.append(_finalization(run, attempts, include_output))
+    root = _span("Run", run.id, "run", run.status, run.queued_at, run.started_at, run.ended_at)
+    root["input"] = {"data": [event.event for event in events]}
+    if include_output and run.output_json is not None:
+        root["output"] = output_v2(run)
+    return {"runId": run.id, "rootSpan": {**root, "children": children}}
+
+
+def _step_span(
+    step: StepView, attempts: Sequence[AttemptView], include_output: bool
+) -> dict[str, Any]:
+    span = _span(
+        step.name, step.run_id, step.id, step.status, step.queued_at, step.started_at, step.ended_at
+    )
+    span["stepId"] = step.id
+    span["stepOp"] = _STEP_OPS.get(step.op, step.op.upper())
+    span["attempts"] = step.attempts
+    span |= {key: json.loads(text) for key, text in _texts(step) if text is not None}
+    if include_output and step.memo_json is not None:
+        span["output"] = _output(json.loads(step.memo_json))
+    failed = [_attempt_span(one, include_output) for one in attempts if one.step_id == step.id]
+    return {**span, "children": failed} if failed else span
+
+
+def _texts(step: StepView) -> tuple[tuple[str, str | None], ...]:
+    return ("stepOptions", step.opts_json), ("stepInfo", step.details_json)
+
+
+def _attempt_span(attempt: AttemptView, include_output: bool) -> dict[str, Any]:
+    name = f"Attempt {attempt.attempt}"
+    started, ended = attempt.started_at, attempt.ended_at
+    key = f"{attempt.step_id}/{attempt.attempt}"
+    span = _span(name, attempt.run_id, key, "FAILED", started, started, ended)
+    if include_output:
+        span["output"] = {"error": json.loads(attempt.error_json)}
+    return span
+
+
+def _finalization(
+    run: RunView, attempts: Sequence[AttemptView], include_output: bool
+) -> dict[str, Any]:
+    """The end of a run, with the attempts at the function itself that failed."""
+    ended = run.ended_at if run.ended_at is not None else run.queued_at
+    span = _span("Finalization", run.id, "finalization", run.status, ended, ended, ended)
+    failed = [_attempt_span(one, include_output) for one in attempts if not one.step_id]
+    return {**span, "children": failed} if failed else span
+
+
+def _output(memo: Any) -> Any:
+    """A memo as an output: an object as it is, everything else as data."""
+    value = memo["data"] if isinstance(memo, dict) and set(memo) == {"data"} else memo
+    return value if isinstance(value, dict) else {"data": value}
+
+
+def _span(
+    name: str,
+    run_id: str,
+    key: str,
+    status: str,
+    queued: int,
+    started: int | None,
+    ended: int | None,
+) -> dict[str, Any]:
+    return {
+        "id": hashlib.sha256(f"{run_id}/{key}".encode()).hexdigest()[:16],
+        "name": name,
+        "status": status,
+        "queuedAt": format_instant(queued),
+        **times(started, ended),
+    }

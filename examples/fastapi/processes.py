@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import httpx
+
 GRACE = 5.0
 
 
@@ -72,13 +74,16 @@ class Process:
 def ended_at_exit() -> Iterator[list[Process]]:
     """Give a list; the processes in it are ended when the block is left, by a signal too."""
     processes: list[Process] = []
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+    # Windows knows no SIGHUP.
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, leave) for number in numbers}
     try:
         yield processes
     finally:
         for process in reversed(processes):
             process.end()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def leave(number: int, frame: FrameType | None) -> None:
@@ -88,8 +93,6 @@ def leave(number: int, frame: FrameType | None) -> None:
 
 def answers(ready: Callable[[], bool]) -> bool:
     """Ask once; an error on the wire is a no."""
-    import httpx
-
     try:
         return ready()
     except httpx.HTTPError:

@@ -106,13 +106,13 @@ def read_run(listed: Mapping[str, Any], root: Mapping[str, Any]) -> Run:
 
 
 def read_step(span: Mapping[str, Any]) -> Step:
-    """Make a record of a step's span; the spans below it are its attempts."""
-    attempts = [below for below in span.get("children", ()) if below["name"].startswith("Attempt")]
+    """Make a record of a step's span. Where it does not count its attempts, the spans below do."""
+    below = [child for child in span.get("children", ()) if child["name"].startswith("Attempt")]
     return Step(
         name=span["name"],
         op=span.get("stepOp", "RUN"),
         status=span["status"],
-        tries=max(len(attempts), 1),
+        tries=max(span.get("attempts", len(below)), 1),
         started=moment(span.get("startedAt") or span["queuedAt"]),
         ended=moment(span["endedAt"]) if span.get("endedAt") else None,
         output=span.get("output"),

@@ -49,6 +49,11 @@ def test_the_attempts_of_a_step_are_counted() -> None:
     assert read_run(LISTED, ROOT).tries == 3
 
 
+def test_the_count_of_the_server_is_taken_where_it_gives_one() -> None:
+    counted = {**STEP, "attempts": 2, "children": [{"name": "Attempt 0"}]}
+    assert read_run(LISTED, {**ROOT, "children": [counted]}).tries == 2
+
+
 def test_a_run_that_has_not_ended_has_no_end() -> None:
     listed = {key: value for key, value in LISTED.items() if key not in ("endedAt", "output")}
     assert read_run(listed, {"input": ROOT["input"]}).ended is None

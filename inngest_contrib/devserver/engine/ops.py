@@ -1,0 +1,374 @@
+"""What becomes of the ops in a reply: results are stored, plans become jobs, pauses begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from inngest_contrib.devserver.engine import pauses, queue, runs, steps, text
+from inngest_contrib.devserver.engine.commands import Json
+from inngest_contrib.devserver.engine.limits import (
+    INVOKE_TIMEOUT,
+    MAX_IDLE_CALLS,
+    MAX_PAUSE,
+    MAX_STATE,
+    MAX_STEPS,
+)
+from inngest_contrib.devserver.engine.replies import Op
+from inngest_contrib.devserver.engine.state import Event, Job, Run, Status, Step, WaitKind
+from inngest_contrib.devserver.engine.turn import Start, Turn
+from inngest_core.wire.names import Opcode
+from inngest_core.wire.time import parse_duration, parse_instant
+
+INVOKED = "inngest/function.invoked"
+_EMPTY = (Opcode.NONE, Opcode.DISCOVERY_REQUEST)
+_LAZY = (Opcode.DEFER_ADD, Opcode.DEFER_ABORT)
+_HOLDING = (
+    Opcode.PLANNED,
+    Opcode.SLEEP,
+    Opcode.WAIT_FOR_EVENT,
+    Opcode.INVOKE,
+)
+"""Ops that end later; with others beside them they make a batch."""
+
+
+class GaveUp(Exception):
+    """The run cannot go on; it fails with this name and message."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.message = message
+
+
+def perform(turn: Turn, job: Job, ops: list[Op]) -> None:
+    """Do what a reply asks for. The job that brought it is over."""
+    run = job.run
+    try:
+        _perform(turn, job, [op for op in ops if op.code not in _EMPTY])
+    except GaveUp as error:
+        runs.fail_with(turn, run, error.name, error.message)
+
+
+def _perform(turn: Turn, job: Job, ops: list[Op]) -> None:
+    run = job.run
+    _open_batch(turn, job, ops)
+    progress = [_perform_one(turn, job, op) for op in _in_order(ops)]
+    if run.ended_at is None:
+        _leave_target(job)
+        if not any(progress):
+            _go_on_idle(turn, job)
+
+
+def _leave_target(job: Job) -> None:
+    """A targeted call that did not tell about its target leaves it to the next discovery."""
+    step = job.run.steps.get(job.step)
+    if step is not None and not step.ended and job.step not in job.run.waits:
+        job.run.pending.discard(job.step)
+
+
+def _in_order(ops: list[Op]) -> list[Op]:
+    """Waits first: an event that a later op causes must find them."""
+    return sorted(ops, key=lambda op: op.code is not Opcode.WAIT_FOR_EVENT)
+
+
+def _open_batch(turn: Turn, job: Job, ops: list[Op]) -> None:
+    run = job.run
+    counted = [op for op in ops if op.code not in _LAZY and op.code is not Opcode.RUN_COMPLETE]
+    plan = len(counted) > 1 or (run.force_plan and not _may_stop_planning(job))
+    if plan is not run.force_plan:
+        run.force_plan = plan
+        turn.changes.keep(run)
+    if len(counted) > 1 and any(op.code in _HOLDING for op in counted):
+        run.pending |= {op.id for op in counted if not op.races and not _known_result(run, op)}
+
+
+def _may_stop_planning(job: Job) -> bool:
+    return job.discovers and not job.run.pending and job.run.request_version >= 2
+
+
+def _known_result(run: Run, op: Op) -> bool:
+    step = run.steps.get(op.id)
+    return step is not None and step.ended
+
+
+def _perform_one(turn: Turn, job: Job, op: Op) -> bool:
+    """Do one op. False: it told nothing new."""
+    if job.run.ended_at is not None:
+        return False
+    return _PERFORM.get(op.code, _refuse)(turn, job, op)
+
+
+def _go_on_idle(turn: Turn, job: Job) -> None:
+    """Call again after a reply that asked for nothing new; but not for ever."""
+    run = job.run
+    if run.jobs or run.waits:
+        # Steps that were planned or wait already were only named again: their end goes on.
+        return
+    run.idle += 1
+    if run.idle > MAX_IDLE_CALLS:
+        raise GaveUp(
+            "InngestErrNoProgress",
+            f"The function was called {MAX_IDLE_CALLS} times in a row without reporting "
+            "anything new: it repeats steps whose results it was given, or asks for nothing.",
+        )
+    queue.discover(turn, run)
+
+
+# --- steps that the app has run -------------------------------------------------------------
+
+
+def _run(turn: Turn, job: Job, op: Op) -> bool:
+    return _finish_step(turn, job, op, b'{"data":%b}' % op.data)
+
+
+def _run_legacy(turn: Turn, job: Job, op: Op) -> bool:
+    return _finish_step(turn, job, op, op.data)
+
+
+def _fail_step(turn: Turn, job: Job, op: Op) -> bool:
+    memo = text.write({"error": trim_error(op.error)})
+    return _finish_step(turn, job, op, memo, failed=True)
+
+
+def fail_step_for_good(turn: Turn, job: Job, op: Op, *, no_retry: bool) -> bool:
+    """A step has no attempt left: its error becomes its memo, and the function may catch it."""
+    error = trim_error(op.error)
+    if no_retry:
+        error["noRetry"] = True
+    return _finish_step(turn, job, op, text.write({"error": error}), failed=True)
+
+
+def trim_error(error: Json) -> dict[str, Json]:
+    """The fields of a step's error that its memo keeps."""
+    if not isinstance(error, dict):
+        return {"message": str(error), "name": "Error"}
+    kept = ("name", "message", "stack", "data", "cause")
+    return {key: error[key] for key in kept if error.get(key) is not None}
+
+
+def _finish_step(turn: Turn, job: Job, op: Op, memo: bytes, *, failed: bool = False) -> bool:
+    step = notice_step(turn, job, op)
+    if step.ended:
+        return False
+    _check_state(job.run, len(memo))
+    step.op = Opcode.STEP_RUN.value
+    step.attempts = job.attempt + 1
+    step.opts = text.write(op.opts) if op.opts else None
+    steps.end(turn, job.run, step, memo, failed=failed)
+    return True
+
+
+def notice_step(turn: Turn, job: Job, op: Op) -> Step:
+    """The step that an op reports about."""
+    step = steps.notice(turn, job.run, op.id, name=op.name, op=op.code.value, status=Status.RUNNING)
+    if step.started_at is None:
+        step.started_at = step.queued_at = job.started_at
+    return step
+
+
+def _check_state(run: Run, size: int) -> None:
+    if len(run.memos) >= MAX_STEPS:
+        raise GaveUp(
+            "InngestErrFunctionOverflowed",
+            f"The function run exceeded the step limit of {MAX_STEPS} steps.",
+        )
+    if run.memos.size + run.events_size + size > MAX_STATE:
+        raise GaveUp(
+            "InngestErrStateOverflowed",
+            f"The function run exceeded the state size limit of {MAX_STATE} bytes.",
+        )
+
+
+# --- steps that are still to come -----------------------------------------------------------
+
+
+def _plan(turn: Turn, job: Job, op: Op) -> bool:
+    step = _add_step(turn, job, op)
+    if step is None:
+        return False
+    step.op = Opcode.STEP_RUN.value
+    turn.changes.keep(step)
+    queue.enqueue(turn, job.run, op.id)
+    return True
+
+
+def _add_step(turn: Turn, job: Job, op: Op) -> Step | None:
+    """A step that is heard of for the first time; None if it waits, runs or has ended already."""
+    run = job.run
+    if op.id in run.steps and (run.steps[op.id].ended or op.id in run.jobs or op.id in run.waits):
+        return None
+    _check_state(run, 0)
+    step = steps.notice(
+        turn,
+        run,
+        op.id,
+        name=op.name,
+        op=op.code.value,
+        status=Status.QUEUED,
+        mode="race" if op.races else "wait" if op.id in run.pending else "",
+    )
+    step.opts = text.write(op.opts) if op.opts else None
+    return step
+
+
+def _sleep(turn: Turn, job: Job, op: Op) -> bool:
+    wish = _text_of(op, "duration") or op.raw_name
+    until = _read_until(turn, wish)
+    if until - turn.now > MAX_PAUSE:
+        raise _too_long(f'The sleep "{wish}" ends', "sleeps may last")
+    step = _add_step(turn, job, op)
+    if step is None:
+        return False
+    step.details = text.write({"until": until})
+    pauses.wait(turn, step, job.run, WaitKind.SLEEP, until)
+    return True
+
+
+def _wait_for_event(turn: Turn, job: Job, op: Op) -> bool:
+    name = _text_of(op, "event") or op.raw_name
+    if not name:
+        raise GaveUp("InngestErrBadOp", f'The wait for an event "{op.name}" names no event.')
+    expression = _text_of(op, "if") or None
+    _check_expression(turn, expression)
+    wish = _text_of(op, "timeout")
+    until = _read_until(turn, wish)
+    if until - turn.now > MAX_PAUSE:
+        raise _too_long(f'The wait-for-event timeout "{wish}" expires', "timeouts may last")
+    step = _add_step(turn, job, op)
+    if step is None:
+        return False
+    pauses.wait(turn, step, job.run, WaitKind.EVENT, until, event=name, expression=expression)
+    return True
+
+
+def _check_expression(turn: Turn, expression: str | None) -> None:
+    problem = None if expression is None else turn.expressions.problem(expression)
+    if problem is not None:
+        raise GaveUp(
+            "InvalidExpression", f"Wait for event If expression failed to compile: {problem}"
+        )
+
+
+def _invoke(turn: Turn, job: Job, op: Op) -> bool:
+    payload = op.opts.get("payload")
+    if not isinstance(payload, dict):
+        raise GaveUp("InngestErrBadOp", f'The invoke "{op.name}" has no payload object.')
+    slug = _text_of(op, "function_id")
+    wish = _text_of(op, "timeout")
+    expires = _read_until(turn, wish) if wish else turn.now + INVOKE_TIMEOUT
+    step = _add_step(turn, job, op)
+    if step is None:
+        return False
+    pauses.wait(turn, step, job.run, WaitKind.INVOKE, expires)
+    _start_invoked(turn, job.run, step, slug, payload, expires)
+    return True
+
+
+def _start_invoked(
+    turn: Turn, run: Run, step: Step, slug: str, payload: dict[str, Json], expires: int
+) -> None:
+    waiting = run.waits[step.id]
+    event = _invoked_event(turn, run, step, slug, payload, expires)
+    turn.changes.keep(event)
+    function = turn.state.slugs.get(slug)
+    if function is None or function.archived:
+        message = f"could not find function with ID: {slug}"
+        pauses.release(turn, waiting)
+        memo = text.write({"error": {"message": message, "name": "Error"}})
+        steps.end(turn, run, step, memo, failed=True)
+        return
+    turn.starts.append(Start(function, event, correlation=waiting.correlation))
+
+
+def _invoked_event(
+    turn: Turn, run: Run, step: Step, slug: str, payload: dict[str, Json], expires: int
+) -> Event:
+    data = payload.get("data")
+    user = payload.get("user")
+    origin = {
+        "correlation_id": run.waits[step.id].correlation,
+        "expire": expires,
+        "fn_id": slug,
+        "name": step.name,
+        "source_app_id": run.function.app_id,
+        "source_fn_id": run.function.id,
+        "source_fn_v": 1,
+    }
+    event_id = turn.ids.ulid(turn.now)
+    return Event(
+        id=event_id,
+        external_id=event_id,
+        name=INVOKED,
+        ts=turn.now,
+        received_at=turn.now,
+        data=text.write({**(data if isinstance(data, dict) else {}), "_inngest": origin}),
+        user=text.write(user) if isinstance(user, dict) else None,
+        v=payload["v"] if isinstance(payload.get("v"), str) else None,
+        meta=text.write(payload["meta"]) if isinstance(payload.get("meta"), dict) else None,
+    )
+
+
+def _text_of(op: Op, key: str) -> str:
+    value = op.opts.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise GaveUp(
+            "InngestErrBadOp",
+            f'{op.code.value} "{op.name}": opts.{key} must be text, got {value!r}',
+        )
+    return value
+
+
+def _read_until(turn: Turn, wish: str) -> int:
+    """The instant that a duration or an instant names; nothing, or the past, means now."""
+    if not wish:
+        return turn.now
+    try:
+        if wish.startswith("-"):
+            parse_duration(wish[1:])
+            return turn.now
+        return turn.now + parse_duration(wish)
+    except ValueError:
+        pass
+    try:
+        return max(turn.now, parse_instant(wish))
+    except (ValueError, OverflowError):
+        raise GaveUp(
+            "InngestErrBadOp",
+            f'"{wish}" is neither a duration such as "1h30m" nor an RFC 3339 instant.',
+        ) from None
+
+
+def _too_long(what: str, limit: str) -> GaveUp:
+    return GaveUp(
+        "InngestErrTimeoutTooLong",
+        f"{what} more than one year in the future; {limit} at most one year.",
+    )
+
+
+# --- the rest -------------------------------------------------------------------------------
+
+
+def _complete(turn: Turn, job: Job, op: Op) -> bool:
+    runs.complete(turn, job.run, op.data)
+    return True
+
+
+def _refuse(turn: Turn, job: Job, op: Op) -> bool:
+    raise GaveUp(
+        "InngestErrUnsupportedOp",
+        f'The embedded server cannot perform {op.code.value} (step "{op.name or op.id}") yet.',
+    )
+
+
+_PERFORM: dict[Opcode, Callable[[Turn, Job, Op], bool]] = {
+    Opcode.STEP_RUN: _run,
+    Opcode.STEP: _run_legacy,
+    Opcode.STEP_FAILED: _fail_step,
+    Opcode.PLANNED: _plan,
+    Opcode.SLEEP: _sleep,
+    Opcode.WAIT_FOR_EVENT: _wait_for_event,
+    Opcode.INVOKE: _invoke,
+    Opcode.RUN_COMPLETE: _complete,
+}

@@ -106,7 +106,7 @@ def find_app(api: Api, name: str) -> AppView:
 
 
 def find_function(api: Api, app: AppView, name: str) -> FunctionView:
-    """Return a function by its id with or without the app's prefix; raise a 404 if there is none."""
+    """Return a function by its id, with or without the app's prefix; raise a 404 if none is."""
     for function in api.reads.functions(app.id):
         if not function.archived and function.slug in (name, f"{app.name}-{name}"):
             return function

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from inngest_contrib.devserver.loop import ServerStopped
 from inngest_core.wire.time import format_instant
 
 logger = logging.getLogger("inngest.devserver")
@@ -83,6 +84,8 @@ def _as_api_error(error: Exception, request: Request) -> ApiError:
         return error
     if isinstance(error, HTTPException):
         return _from_routing(error, request)
+    if isinstance(error, ServerStopped):
+        return ApiError(503, f"{error}. Send it again once a server runs here.")
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return ApiError(500, f"The server failed: {type(error).__name__}. Its log has the details.")
 

@@ -61,8 +61,20 @@ def _step_span(
     span |= {key: json.loads(text) for key, text in _texts(step) if text is not None}
     if include_output and step.memo_json is not None:
         span["output"] = _output(json.loads(step.memo_json))
-    failed = [_attempt_span(one, include_output) for one in attempts if one.step_id == step.id]
-    return {**span, "children": failed} if failed else span
+    tries = _tries(step, [one for one in attempts if one.step_id == step.id], include_output)
+    return {**span, "children": tries} if tries else span
+
+
+def _tries(
+    step: StepView, failed: Sequence[AttemptView], include_output: bool
+) -> list[dict[str, Any]]:
+    """List the attempts at a step: those that failed, and the one it ended with or is in."""
+    spans = [_attempt_span(one, include_output) for one in failed]
+    if not spans or len(spans) >= step.attempts:
+        return spans
+    began = failed[-1].retry_at or failed[-1].ended_at
+    name, key = f"Attempt {len(spans)}", f"{step.id}/{len(spans)}"
+    return [*spans, _span(name, step.run_id, key, step.status, began, began, step.ended_at)]
 
 
 def _texts(step: StepView) -> tuple[tuple[str, str | None], ...]:

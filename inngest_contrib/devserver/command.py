@@ -1,0 +1,134 @@
+"""
+The command `inngest-core dev`: options in, a running server, a readable end.
+
+What a server needs beyond the core (the extra `dev`) is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULT_DATABASE = Path(".inngest") / "dev.db"
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@click.command("dev")
+@click.option("-u", "--url", "urls", multiple=True, help="Address of an app; may be repeated.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=8288, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A further name for this machine, in addresses and of pages that may send events.",
+)
+@click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"The database file.  [default: {DEFAULT_DATABASE}]",
+)
+@click.option("--in-memory", is_flag=True, help="Keep nothing when the server ends.")
+@click.option(
+    "--durability",
+    type=click.Choice(["normal", "full"]),
+    default="normal",
+    show_default=True,
+    help="normal survives a crash of this process, full also the loss of power.",
+)
+@click.option(
+    "--app",
+    metavar="MODULE:ATTRIBUTE",
+    help="A client whose functions run inside this process, without HTTP.",
+)
+@click.option(
+    "--retry-interval",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Wait this long before every retry, instead of longer each time.",
+)
+@click.option("--no-poll", is_flag=True, help="Do not ask apps again whether they have changed.")
+@click.option(
+    "--poll-interval",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to ask.",
+)
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+def dev(
+    urls: tuple[str, ...],
+    host: str,
+    port: int,
+    allowed_hosts: tuple[str, ...],
+    db: Path | None,
+    in_memory: bool,
+    durability: str,
+    app: str | None,
+    retry_interval: float | None,
+    no_poll: bool,
+    poll_interval: float,
+    log_level: str,
+) -> None:
+    """Run an Inngest server on this machine, for development and tests."""
+    if db and in_memory:
+        raise click.UsageError("--db and --in-memory exclude each other.")
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    serving = _serving()
+    options = serving.Options(
+        urls=urls,
+        host=host,
+        port=port,
+        allowed_hosts=allowed_hosts,
+        database=None if in_memory else str(_prepare(db or DEFAULT_DATABASE)),
+        durability=durability,
+        app=app,
+        retry_interval=retry_interval,
+        poll=not no_poll,
+        poll_interval=poll_interval,
+    )
+    _run(serving, options)
+
+
+def _serving() -> Any:
+    try:
+        from inngest_contrib.devserver import serving
+    except ImportError as error:
+        raise click.ClickException(
+            f"The server needs {error.name}, which is not installed. "
+            "Install the extra: pip install 'inngest-core[dev]'"
+        ) from error
+    return serving
+
+
+def _prepare(path: Path) -> Path:
+    """Make the directory of the database. The default one is kept out of version control."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path == DEFAULT_DATABASE:
+            (path.parent / ".gitignore").write_text("*\n")
+    except OSError as error:
+        raise click.ClickException(f"Cannot make the directory of {path}: {error}") from error
+    return path
+
+
+def _run(serving: Any, options: Any) -> None:
+    """Serve until the end; what a user can put right ends with a message, not with a traceback."""
+    try:
+        asyncio.run(serving.serve(options, ready=_announce))
+    except serving.EXPECTED as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        # Only where signals cannot be handled: the server has been ended by asyncio.
+        pass
+
+
+def _announce(url: str) -> None:
+    """Tell where the server is: one line, the same for people and for programs."""
+    click.echo(f"inngest-core dev: ready on {url}")

@@ -1,0 +1,144 @@
+"""
+Finding apps: ask each address to register itself, again and again, and say so when it does not.
+
+An app is asked with the PUT by which a server starts a sync; it answers after it has posted its
+functions to /fn/register. Only changes are told: an app that stays as it is, well or broken, is
+silent. Nothing that an app does or fails to do ends the watching.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from inngest_contrib.devserver.engine.commands import NoteAppError
+from inngest_contrib.devserver.loop import Server
+from inngest_core.wire.names import Header, ServerKind
+
+logger = logging.getLogger("inngest.devserver")
+
+RETRY_SECONDS = 1.0
+"""How soon an address that has never answered is asked again."""
+REQUEST_SECONDS = 10.0
+MAX_TEXT = 500
+
+
+@dataclass(slots=True)
+class _Watched:
+    url: str
+    answered: bool = False
+    problem: str = ""
+    due: float = 0.0
+
+
+@dataclass(slots=True)
+class Discovery:
+    """Keeps asking the addresses it was given, and those of the apps that registered themselves."""
+
+    server: Server
+    urls: Iterable[str]
+    own_url: str
+    """The address of this server, told to those who cannot find it."""
+    interval: float = 5.0
+    poll: bool = True
+    """Ask again after an app has answered once; without, only until then."""
+    skip: frozenset[str] = frozenset()
+    """Addresses that are never asked: apps within this process."""
+    _watched: dict[str, _Watched] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        self._watched = {url: _Watched(url) for url in self.urls}
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        ) as client:
+            while True:
+                await self._ask_who_is_due(client)
+                await asyncio.sleep(min(RETRY_SECONDS, self.interval))
+
+    async def _ask_who_is_due(self, client: aiohttp.ClientSession) -> None:
+        now = asyncio.get_running_loop().time()
+        if self.poll:
+            self._add_registered()
+        due = [one for one in self._watched.values() if one.due <= now and self._wants(one)]
+        # One slow app does not keep the others waiting.
+        await asyncio.gather(*(self._ask(client, one) for one in due))
+        for one in due:
+            one.due = now + (self.interval if one.answered else min(RETRY_SECONDS, self.interval))
+
+    def _wants(self, one: _Watched) -> bool:
+        return self.poll or not one.answered
+
+    def _add_registered(self) -> None:
+        for app in self.server.reads.apps():
+            known = app.url in self._watched or app.url in self.skip
+            if not known and app.method == "ping" and app.url.startswith(("http://", "https://")):
+                self._watched[app.url] = _Watched(app.url, answered=True)
+
+    async def _ask(self, client: aiohttp.ClientSession, one: _Watched) -> None:
+        before = self._syncs()
+        problem = await _put(client, one.url)
+        if not problem and not one.answered and self._syncs() == before:
+            problem = (
+                "it answered, but registered with another server. "
+                f"Start it with INNGEST_DEV={self.own_url}"
+            )
+        await self._tell(one, problem)
+        one.answered = one.answered or not problem
+
+    def _syncs(self) -> dict[str, int]:
+        return {app.id: app.synced_at for app in self.server.reads.apps()}
+
+    async def _tell(self, one: _Watched, problem: str) -> None:
+        """Tell the log and the store what has changed."""
+        if problem == one.problem:
+            return
+        one.problem = problem
+        if problem:
+            logger.warning("App at %s: %s (asking again every few seconds)", one.url, problem)
+        else:
+            logger.info("App at %s answers again", one.url)
+        await self.server.submit(NoteAppError(one.url, problem))
+
+
+async def _put(client: aiohttp.ClientSession, url: str) -> str:
+    """Ask an app to register; return what is wrong, or nothing."""
+    headers = {Header.SERVER_KIND: ServerKind.DEV.value, Header.CONTENT_TYPE: "application/json"}
+    body = json.dumps({"url": url})
+    try:
+        async with client.put(url, data=body, headers=headers, allow_redirects=False) as response:
+            text = await response.text(errors="replace")
+            return _judge(response.status, text)
+    except asyncio.TimeoutError:
+        return f"no answer within {REQUEST_SECONDS:.0f} seconds"
+    except (aiohttp.InvalidURL, ValueError) as error:
+        return f"this is not an address that can be asked ({error})"
+    except (aiohttp.ClientError, OSError) as error:
+        return f"nobody answers there ({error})"
+
+
+def _judge(status: int, text: str) -> str:
+    if status < 300:
+        return ""
+    if status == 404:
+        return "there is an HTTP server, but no Inngest endpoint at this path (404)"
+    if status < 400:
+        return f"it redirects ({status}); give the address it redirects to"
+    return f"it refused to sync ({status}): {_message(text)}"
+
+
+def _message(text: str) -> str:
+    """Find the readable part of an answer."""
+    document: Any = None
+    with contextlib.suppress(ValueError):
+        document = json.loads(text)
+    if isinstance(document, dict):
+        text = str(document.get("message") or document.get("error") or text)
+    return " ".join(text.split())[:MAX_TEXT] or "it gave no reason"

@@ -1,0 +1,73 @@
+"""
+An app within the server's own process: its functions are called directly, without a socket.
+
+The app registers itself as any other does, at an address that exists only in this process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+from inngest_contrib.devserver.errors import AppNotLoaded
+from inngest_contrib.devserver.loop import Server
+from inngest_core import Inngest
+from inngest_core.comm import CommHandler, CommRequest
+from inngest_core.wire.names import Header, ServerKind
+
+INSIDE_URL = "http://in-process/api/inngest"
+FRAMEWORK = "in-process"
+
+
+async def attach_app(server: Server, path: str, own_url: str) -> frozenset[str]:
+    """Load the client at `module:attribute`, register its functions, and return its addresses.
+
+    Raises AppNotLoaded when there is no such client or it cannot be registered.
+    """
+    # The app must talk to this server; what the user has set is left alone.
+    os.environ.setdefault("INNGEST_DEV", own_url)
+    handler = _handler(_load(path))
+    server.attach(INSIDE_URL, handler)
+    request = CommRequest(
+        method="PUT",
+        url=INSIDE_URL,
+        headers={Header.SERVER_KIND: ServerKind.DEV.value},
+        query={},
+        body=json.dumps({"url": INSIDE_URL}).encode(),
+    )
+    response = await handler.answer(request)
+    if response.status >= 300:
+        reason = response.body.decode(errors="replace")
+        raise AppNotLoaded(f"--app {path}: its functions could not be registered: {reason}")
+    return frozenset({INSIDE_URL, *_follow(server, handler)})
+
+
+def _load(path: str) -> Inngest:
+    module, _, attribute = path.partition(":")
+    if not module or not attribute:
+        raise AppNotLoaded(f"--app {path}: write it as module:attribute, such as shop.app:client")
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise AppNotLoaded(f"--app {path}: it cannot be loaded: {error}") from error
+    if not isinstance(found, Inngest):
+        kind = type(found).__name__
+        raise AppNotLoaded(f"--app {path}: it is a {kind}, and an inngest_core.Inngest is needed")
+    return found
+
+
+def _handler(client: Inngest) -> Any:
+    return CommHandler(client=client, functions=client.functions, framework=FRAMEWORK)
+
+
+def _follow(server: Server, handler: Any) -> list[str]:
+    """Attach the address under which the app registered, where its own settings changed it."""
+    urls = [app.url for app in server.reads.apps() if app.framework == FRAMEWORK]
+    for url in urls:
+        server.attach(url, handler)
+    return urls

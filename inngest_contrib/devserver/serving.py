@@ -1,0 +1,199 @@
+"""
+A whole server put together: engine and store, HTTP face, apps to find, and an orderly end.
+
+The end: nothing new is started, calls in progress may finish (and still ask this server for what
+they need), then the sockets close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from inngest_contrib.devserver import cron
+from inngest_contrib.devserver.api.app import build
+from inngest_contrib.devserver.api.context import Api
+from inngest_contrib.devserver.discovery import Discovery
+from inngest_contrib.devserver.errors import AppNotLoaded, CannotListen
+from inngest_contrib.devserver.expressions import ExpressionError, Expressions
+from inngest_contrib.devserver.lock import StoreInUse
+from inngest_contrib.devserver.loop import Server, ServerConfig
+from inngest_contrib.devserver.sockets import is_loopback, listen
+from inngest_contrib.devserver.store import StoreRefused
+from inngest_core.version import VERSION
+
+logger = logging.getLogger("inngest.devserver")
+
+GRACE_SECONDS = 10.0
+EXPECTED = (AppNotLoaded, CannotListen, ExpressionError, StoreInUse, StoreRefused)
+"""What a user can put right; the message says how."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Options:
+    """What the `dev` command was asked for."""
+
+    urls: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 8288
+    allowed_hosts: tuple[str, ...] = ()
+    database: str | None = None
+    """Path of the file; None keeps everything in memory."""
+    durability: str = "normal"
+    app: str | None = None
+    """`module:attribute` of a client whose functions run in this process."""
+    retry_interval: float | None = None
+    poll: bool = True
+    poll_interval: float = 5.0
+
+
+async def serve(
+    options: Options, *, ready: Callable[[str], None], stop: asyncio.Event | None = None
+) -> None:
+    """Serve until a signal comes or `stop` is set. `ready` is told the URL once requests are taken.
+
+    Raises what EXPECTED lists.
+    """
+    stop = stop or _stop_on_signals()
+    sockets = listen(options.host, options.port)
+    url = _url(options.host, sockets)
+    expressions = Expressions()
+    server = Server(_config(options, url), expressions=expressions, next_tick=cron.next_tick)
+    try:
+        await server.start()
+        try:
+            await _serve(options, server, expressions, sockets, url, ready, stop)
+        finally:
+            await server.stop(grace=GRACE_SECONDS)
+    finally:
+        for one in sockets:
+            one.close()
+
+
+async def _serve(
+    options: Options,
+    server: Server,
+    expressions: Expressions,
+    sockets: list[socket.socket],
+    url: str,
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
+) -> None:
+    api = Api(server, expressions, VERSION, _start_options(options))
+    any_host = not is_loopback(options.host)
+    web = _Web(
+        uvicorn.Config(
+            build(api, allowed_hosts=options.allowed_hosts, any_host=any_host),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=65,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    serving = asyncio.create_task(web.serve(sockets=sockets))
+    try:
+        await web.wait_until_started(serving)
+        skip = await _attach(server, options.app, url) if options.app else frozenset()
+        ready(url)
+        await _watch_apps(options, server, url, skip, stop, serving)
+        await server.stop(grace=GRACE_SECONDS)
+    finally:
+        web.should_exit = True
+        await serving
+
+
+async def _attach(server: Server, app: str, url: str) -> frozenset[str]:
+    # Only this needs the SDK: a server for apps elsewhere starts without it.
+    from inngest_contrib.devserver.inprocess import attach_app
+
+    return await attach_app(server, app, url)
+
+
+async def _watch_apps(
+    options: Options,
+    server: Server,
+    url: str,
+    skip: frozenset[str],
+    stop: asyncio.Event,
+    serving: asyncio.Task[None],
+) -> None:
+    """Look for apps until the end is asked for."""
+    discovery = Discovery(
+        server, options.urls, url, options.poll_interval, poll=options.poll, skip=skip
+    )
+    finding = asyncio.create_task(discovery.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({finding, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if finding.done():
+            finding.result()
+    finally:
+        for task in (finding, stopping):
+            task.cancel()
+        await asyncio.gather(finding, stopping, return_exceptions=True)
+
+
+class _Web(uvicorn.Server):
+    """uvicorn, but signals are ours: the engine ends before the sockets do."""
+
+    def install_signal_handlers(self) -> None:
+        """Do nothing; versions before 0.29 ask here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none; later versions ask here."""
+        yield
+
+    async def wait_until_started(self, serving: asyncio.Task[None]) -> None:
+        """Return once requests are taken; raise what ended the server before."""
+        while not self.started:
+            if serving.done():
+                serving.result()
+                return
+            await asyncio.sleep(0.005)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Windows has no add_signal_handler; there Ctrl-C ends the process at once.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _config(options: Options, url: str) -> ServerConfig:
+    return ServerConfig(
+        address=url,
+        database=options.database,
+        durability=options.durability,
+        retry_interval=options.retry_interval,
+    )
+
+
+def _url(host: str, sockets: list[socket.socket]) -> str:
+    port = sockets[0].getsockname()[1]
+    name = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+    return f"http://{f'[{name}]' if ':' in name and '[' not in name else name}:{port}"
+
+
+def _start_options(options: Options) -> dict[str, Any]:
+    return {
+        "urls": list(options.urls),
+        "autodiscover": False,
+        "poll": options.poll,
+        "poll_interval": options.poll_interval,
+        "retry_interval": options.retry_interval or 0,
+        "persist": options.database is not None,
+    }

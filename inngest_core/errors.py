@@ -100,6 +100,10 @@ class RequestError(InngestError):
         if code is not None:
             self.code = code
 
+    @property
+    def stack(self) -> str | None:
+        return None
+
 
 class BodyError(RequestError):
     """The body of a request cannot be read. The message names the field."""

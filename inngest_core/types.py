@@ -17,3 +17,7 @@ Duration: TypeAlias = Union[int, datetime.timedelta, str]
 """Milliseconds, a timedelta, or text such as ``"1h30m"``."""
 
 T = TypeVar("T")
+
+
+class EmptySentinel:
+    """Stands for an argument that was not given, where None could be one."""

@@ -70,7 +70,8 @@ class Reached:
     One step at the place where the function reached it.
 
     own: it stands in the handler's own task. memo: its result, or MISSING if it
-    is new. waiter: the driver's, to wake whoever waits here.
+    is new. input: edited arguments, for a rerun. body: the flow's, executes it.
+    waiter: the driver's, to wake whoever waits here.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Reached:
     own: bool
     memo: Any = MISSING
     input: list[Any] | None = None
+    body: Any = None
     waiter: Any = None
 
     def op(self, code: Opcode | None = None) -> Op:

@@ -81,10 +81,17 @@ def retriable(error: BaseException) -> bool:
 
 def retry_headers(error: BaseException) -> dict[str, str]:
     """The headers that tell whether, and when, the server tries again."""
-    headers = {Header.NO_RETRY: "false" if retriable(error) else "true"}
-    if isinstance(error, RetryAfterError):
-        headers[Header.RETRY_AFTER] = format_instant(instant_ms(error.retry_after))
-    return headers
+    return {
+        Header.NO_RETRY: "false" if retriable(error) else "true",
+        **retry_after_header(error),
+    }
+
+
+def retry_after_header(error: BaseException | None) -> dict[str, str]:
+    """The header that sets the time of the next attempt, if the error asks for one."""
+    if not isinstance(error, RetryAfterError):
+        return {}
+    return {Header.RETRY_AFTER: format_instant(instant_ms(error.retry_after))}
 
 
 def _final_record(error: BaseException) -> dict[str, Any]:

@@ -14,8 +14,20 @@ from typing import Any, TypeVar, Union
 from ..execution.machine import Reached, Ruling, Standing, Verdict
 from ..wire.http import HttpRequest
 
-__all__ = ["Call", "Do", "Effect", "Flow", "Pause", "Reached", "Ruling", "Send", "Standing"]
-__all__ += ["Stand", "Verdict"]
+__all__ = [
+    "Call",
+    "Do",
+    "Effect",
+    "Flow",
+    "Leave",
+    "Pause",
+    "Reached",
+    "Ruling",
+    "Send",
+    "Stand",
+    "Standing",
+    "Verdict",
+]
 
 T = TypeVar("T")
 
@@ -69,5 +81,10 @@ class Stand:
     step: Reached
 
 
-Effect = Union[Send, Pause, Do, Call, Stand]
+@dataclass(slots=True)
+class Leave:
+    """Leave the function: its call is decided. There is no result."""
+
+
+Effect = Union[Send, Pause, Do, Call, Stand, Leave]
 Flow = Generator[Effect, Any, T]

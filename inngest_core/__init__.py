@@ -1,0 +1,155 @@
+"""
+Durable, event-driven step functions.
+
+Importing this package imports nothing else: each public name is fetched from
+its module when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import Inngest
+    from .comm import CommHandler, CommRequest, CommResponse
+    from .context import Context, ContextSync
+    from .errors import (
+        ConfigError,
+        EventKeyUnspecifiedError,
+        InngestError,
+        NonRetriableError,
+        RetryAfterError,
+        SendEventsError,
+        SigningKeyMissingError,
+        StepError,
+    )
+    from .flow.send import SendEventsResult
+    from .flow.serializer import PydanticSerializer
+    from .function import Function
+    from .middleware import Middleware, MiddlewareSync
+    from .plugin.types import (
+        Serializer,
+        StepMemos,
+        TransformOutputResult,
+        TransformOutputStepInfo,
+        hookimpl,
+    )
+    from .steps import Group, GroupSync, Step, StepSync, get_step_context, set_step_context, step
+    from .types import JSON
+    from .version import VERSION as __version__
+    from .wire.config import (
+        Batch,
+        Cancel,
+        Concurrency,
+        Debounce,
+        FunctionOpts,
+        Priority,
+        RateLimit,
+        Singleton,
+        Throttle,
+        Timeouts,
+        TriggerCron,
+        TriggerEvent,
+    )
+    from .wire.event import Event
+    from .wire.names import Opcode, ParallelMode, Streaming
+    from .wire.register import FunctionConfig
+
+__all__ = [
+    "JSON",
+    "Batch",
+    "Cancel",
+    "CommHandler",
+    "CommRequest",
+    "CommResponse",
+    "Concurrency",
+    "ConfigError",
+    "Context",
+    "ContextSync",
+    "Debounce",
+    "Event",
+    "EventKeyUnspecifiedError",
+    "Function",
+    "FunctionConfig",
+    "FunctionOpts",
+    "Group",
+    "GroupSync",
+    "Inngest",
+    "InngestError",
+    "Middleware",
+    "MiddlewareSync",
+    "NonRetriableError",
+    "Opcode",
+    "ParallelMode",
+    "Priority",
+    "PydanticSerializer",
+    "RateLimit",
+    "RetryAfterError",
+    "SendEventsError",
+    "SendEventsResult",
+    "Serializer",
+    "SigningKeyMissingError",
+    "Singleton",
+    "Step",
+    "StepError",
+    "StepMemos",
+    "StepSync",
+    "Streaming",
+    "Throttle",
+    "Timeouts",
+    "TransformOutputResult",
+    "TransformOutputStepInfo",
+    "TriggerCron",
+    "TriggerEvent",
+    "__version__",
+    "get_step_context",
+    "hookimpl",
+    "set_step_context",
+    "step",
+]
+
+_CONFIG_NAMES = (
+    "Batch Cancel Concurrency Debounce FunctionOpts Priority RateLimit Singleton Throttle "
+    "Timeouts TriggerCron TriggerEvent"
+)
+_ERROR_NAMES = (
+    "ConfigError EventKeyUnspecifiedError InngestError NonRetriableError RetryAfterError "
+    "SendEventsError SigningKeyMissingError StepError"
+)
+_HOMES = {
+    "client": "Inngest",
+    "comm": "CommHandler CommRequest CommResponse",
+    "context": "Context ContextSync",
+    "errors": _ERROR_NAMES,
+    "flow.send": "SendEventsResult",
+    "flow.serializer": "PydanticSerializer",
+    "function": "Function",
+    "middleware": "Middleware MiddlewareSync",
+    "plugin.types": "Serializer StepMemos TransformOutputResult TransformOutputStepInfo hookimpl",
+    "steps": "Group GroupSync Step StepSync get_step_context set_step_context step",
+    "types": "JSON",
+    "wire.config": _CONFIG_NAMES,
+    "wire.event": "Event",
+    "wire.names": "Opcode ParallelMode Streaming",
+    "wire.register": "FunctionConfig",
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from .version import VERSION
+
+        return VERSION
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,295 @@
+"""The client: what users configure, decorate with and send through."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar, Union, overload
+
+from .context import Context, ContextSync
+from .engine import Engine
+from .env import Config, resolve
+from .errors import ConfigError
+from .flow.codec import Codec
+from .flow.effect import Flow
+from .flow.pipeline import EMPTY
+from .flow.send import send_events
+from .flow.site import Home
+from .function import Function
+from .plugin.types import Serializer
+from .types import Duration, EmptySentinel
+from .wire.config import (
+    Batch,
+    Cancel,
+    Concurrency,
+    Debounce,
+    FunctionOpts,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    Timeouts,
+    TriggerCron,
+    TriggerEvent,
+)
+from .wire.event import Event
+from .wire.register import FunctionConfig
+
+T = TypeVar("T")
+
+AsyncHandler = Callable[[Context], Awaitable[T]]
+SyncHandler = Callable[[ContextSync], T]
+FailureHandler = Union[Callable[[Context], Awaitable[Any]], Callable[[ContextSync], Any]]
+
+BUILTIN_PLUGINS = ("inngest_core.net.http", "inngest_core.flow.serializer")
+
+
+class _Decorator:
+    """What ``create_function`` returns: typed by the handler that it is given."""
+
+    def __init__(self, build: Callable[[Callable[[Any], Any]], Function[Any]]) -> None:
+        self._build = build
+
+    @overload
+    def __call__(self, handler: AsyncHandler[T]) -> Function[T]: ...
+
+    @overload
+    def __call__(self, handler: SyncHandler[T]) -> Function[T]: ...
+
+    def __call__(self, handler: Callable[[Any], Any]) -> Function[Any]:
+        return self._build(handler)
+
+
+class Inngest:
+    """
+    One app, as the server knows it.
+
+    Arguments beat environment variables. Nothing is opened and no key is needed
+    until something is sent or served.
+
+    is_production: False for dev mode, where nothing is signed; None asks
+    INNGEST_DEV. request_timeout: for one request of ours. middleware: classes,
+    factories or instances. options: what plugins are told, by plugin name.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_base_url: str | None = None,
+        app_id: str,
+        app_version: str | None = None,
+        env: str | None = None,
+        event_api_base_url: str | None = None,
+        event_key: str | None = None,
+        is_production: bool | None = None,
+        logger: Any = None,
+        middleware: Sequence[Any] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        plugins: Sequence[Any] = (),
+        request_timeout: Duration | None = None,
+        serializer: Serializer | None = None,
+        signing_key: str | None = None,
+        signing_key_fallback: str | None = None,
+        thread_pool_size: int | None = None,
+    ) -> None:
+        from .plugin.manager import fold
+
+        self.config: Config = resolve(
+            api_base_url=api_base_url,
+            app_id=app_id,
+            app_version=app_version,
+            env=env,
+            event_api_base_url=event_api_base_url,
+            event_key=event_key,
+            is_production=is_production,
+            options=options,
+            request_timeout=request_timeout,
+            signing_key=signing_key,
+            signing_key_fallback=signing_key_fallback,
+            thread_pool_size=thread_pool_size,
+        )
+        self.logger: Any = logger or logging.getLogger("inngest")
+        self._functions: dict[str, Function[Any]] = {}
+        folded = fold(self.config, plugins, BUILTIN_PLUGINS)
+        home = Home(
+            config=self.config,
+            codec=Codec(serializer or folded.serializer),
+            client=self,
+            middleware=(*folded.middleware, *(middleware or ())),
+        )
+        self.engine = Engine(home, folded)
+
+    def __repr__(self) -> str:
+        return f"<Inngest {self.app_id} ({self.config.kind.value})>"
+
+    # ---- what it was told
+
+    @property
+    def app_id(self) -> str:
+        return self.config.app_id
+
+    @property
+    def app_version(self) -> str | None:
+        return self.config.app_version
+
+    @property
+    def is_production(self) -> bool:
+        return self.config.is_production
+
+    @property
+    def env(self) -> str | None:
+        return self.config.env
+
+    @property
+    def api_origin(self) -> str:
+        return self.config.shown_api_origin
+
+    @property
+    def event_api_origin(self) -> str:
+        return self.config.shown_event_origin
+
+    @property
+    def event_key(self) -> str | None:
+        return self.config.event_key
+
+    @property
+    def signing_key(self) -> str | None:
+        return self.config.signing_key
+
+    @property
+    def signing_key_fallback(self) -> str | None:
+        return self.config.signing_key_fallback
+
+    @property
+    def middleware(self) -> list[Any]:
+        return list(self.engine.home.middleware)
+
+    @property
+    def functions(self) -> list[Function[Any]]:
+        """Every function created on this client, in order."""
+        return list(self._functions.values())
+
+    def set_logger(self, logger: Any) -> None:
+        """Log to another logger from the next line on."""
+        self.logger = logger
+
+    def add_middleware(self, middleware: Any) -> None:
+        """Add a middleware behind those that are there. Acts on later calls."""
+        home = self.engine.home
+        home.middleware = (*home.middleware, middleware)
+
+    # ---- functions
+
+    def create_function(
+        self,
+        *,
+        batch_events: Batch | None = None,
+        cancel: list[Cancel] | None = None,
+        concurrency: list[Concurrency] | None = None,
+        debounce: Debounce | None = None,
+        fn_id: str,
+        idempotency: str | None = None,
+        middleware: Sequence[Any] | None = None,
+        name: str | None = None,
+        on_failure: FailureHandler | None = None,
+        output_type: object = EmptySentinel,
+        priority: Priority | None = None,
+        rate_limit: RateLimit | None = None,
+        retries: int | None = None,
+        throttle: Throttle | None = None,
+        timeouts: Timeouts | None = None,
+        singleton: Singleton | None = None,
+        trigger: TriggerCron | TriggerEvent | list[TriggerCron | TriggerEvent],
+    ) -> _Decorator:
+        """
+        Make a handler a function. The handler takes one argument, ``ctx``.
+
+        retries: 0 to 20, 4 unless given. on_failure: runs once the function has
+        failed for good. Raises ConfigError naming the field and its rule.
+        """
+        opts = FunctionOpts(
+            batch_events=batch_events,
+            cancel=cancel,
+            concurrency=concurrency,
+            debounce=debounce,
+            fn_id=fn_id,
+            idempotency=idempotency,
+            name=name or fn_id,
+            priority=priority,
+            rate_limit=rate_limit,
+            retries=retries,
+            singleton=singleton,
+            throttle=throttle,
+            timeouts=timeouts,
+            triggers=trigger if isinstance(trigger, list) else [trigger],
+        )
+        _require_callable("on_failure", on_failure, optional=True)
+
+        def build(handler: Callable[[Any], Any]) -> Function[Any]:
+            _require_callable("handler", handler)
+            return self._add(
+                Function(
+                    client=self,
+                    config=FunctionConfig(f"{self.app_id}-{fn_id}", opts),
+                    handler=handler,
+                    on_failure=on_failure,
+                    output_type=output_type,
+                    middleware=tuple(middleware or ()),
+                )
+            )
+
+        return _Decorator(build)
+
+    def _add(self, function: Function[Any]) -> Function[Any]:
+        other = self._functions.setdefault(function.id, function)
+        if other is not function:
+            raise ConfigError(
+                f'fn_id: there are two functions "{function.local_id}", {_place(other)} and '
+                f"{_place(function)}; give one of them another id"
+            )
+        return function
+
+    # ---- sending
+
+    async def send(
+        self, events: Event | list[Event], *, skip_middleware: bool = False
+    ) -> list[str]:
+        """
+        Send events and return their ids.
+
+        Network errors and 5xx are retried, five attempts under one seed, so that
+        no event is doubled. Raises SendEventsError with the ids that were accepted.
+        """
+        return await self.engine.arun(self._sending(events, skip_middleware))
+
+    def send_sync(
+        self, events: Event | list[Event], *, skip_middleware: bool = False
+    ) -> list[str]:
+        """As ``send``, without a loop."""
+        return self.engine.run(self._sending(events, skip_middleware))
+
+    def _sending(self, events: Event | list[Event], skip_middleware: bool) -> Flow[list[str]]:
+        home = self.engine.home
+        return send_events(home, events, EMPTY if skip_middleware else home.pipeline())
+
+    # ---- the end
+
+    async def aclose(self) -> None:
+        """Give back connections, threads and the background loop."""
+        await self.engine.aclose()
+
+    def close(self) -> None:
+        """As ``aclose``, for programs without a loop."""
+        self.engine.close()
+
+
+def _require_callable(field: str, value: object, *, optional: bool = False) -> None:
+    if not (callable(value) or (optional and value is None)):
+        raise ConfigError(f"{field}: expected a function, got {type(value).__name__}")
+
+
+def _place(function: Function[Any]) -> str:
+    code = getattr(function.handler, "__code__", None)
+    if code is None:
+        return repr(function.handler)
+    return f"{code.co_filename}:{code.co_firstlineno}"

@@ -1,0 +1,6 @@
+"""The door that adapters hold: bytes in, bytes out."""
+
+from ..wire.http import CommRequest, CommResponse
+from .handler import CommHandler
+
+__all__ = ["CommHandler", "CommRequest", "CommResponse"]

@@ -1,0 +1,158 @@
+"""
+CommHandler: the one door between a framework and everything behind it.
+
+A blocking function on a loop runs in a thread of the pool, an async function on
+a blocking server on the client's background loop. All four ways run the same
+flow and answer with the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..context import enter, new_context
+from ..errors import ConfigError, SigningKeyMissingError
+from ..flow.call import METHODS, answer, refuse_method
+from ..flow.effect import Flow
+from ..flow.site import DEFAULT_MAX_BODY, Served, Site, complete_origin
+from ..function import Function, is_async
+from ..types import EmptySentinel
+from ..wire.http import CommRequest, CommResponse
+from ..wire.names import Query
+from ..wire.register import failure_config
+from ..wire.signing import hash_signing_key
+
+if TYPE_CHECKING:
+    from ..client import Inngest
+
+
+class CommHandler:
+    """
+    Answers the requests of the Inngest server for some functions of a client.
+
+    functions: None serves everything created on the client, also what is created
+    later. framework: the adapter's name on the wire. max_body: bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Inngest,
+        framework: str,
+        functions: Sequence[Function[Any]] | None = None,
+        enable_unauthed_sync: bool | None = None,
+        max_body: int = DEFAULT_MAX_BODY,
+        public_path: str | None = None,
+        serve_origin: str | None = None,
+        serve_path: str | None = None,
+    ) -> None:
+        config = client.config
+        self._client = client
+        self._functions = None if functions is None else list(functions)
+        self._known = -1
+        self._engine = client.engine
+        self._site = Site(
+            home=client.engine.home,
+            framework=framework,
+            functions={},
+            new_context=new_context,
+            enter_step_context=enter,
+            serve_origin=complete_origin(serve_origin) if serve_origin else None,
+            serve_path=serve_path,
+            public_path=public_path,
+            enable_unauthed_sync=(
+                config.enable_unauthed_sync if enable_unauthed_sync is None else enable_unauthed_sync
+            ),
+            max_body=max_body,
+        )
+        self._refresh()
+
+    @property
+    def max_body(self) -> int:
+        """The largest body, in bytes, that is worth reading."""
+        return self._site.max_body
+
+    def require_key(self) -> None:
+        """Raise where no request could be answered: no signing key, or a malformed one."""
+        config = self._client.config
+        if config.is_production and not config.signing_key:
+            raise SigningKeyMissingError()
+        for key in config.signing_keys if config.is_production else ():
+            hash_signing_key(key)
+
+    async def answer(self, request: CommRequest) -> CommResponse:
+        """The reply to a request, from a running loop."""
+        if request.method not in METHODS:
+            return refuse_method(request.method)
+        flow = self._flow(request)
+        if self._blocking(request):
+            return await self._engine.run_in_thread(flow)
+        return await self._engine.arun(flow)
+
+    def answer_sync(self, request: CommRequest) -> CommResponse:
+        """The reply to a request, in this thread."""
+        if request.method not in METHODS:
+            return refuse_method(request.method)
+        flow = self._flow(request)
+        if self._blocking(request) is False:
+            return self._engine.run_in_background(flow)
+        return self._engine.run(flow)
+
+    def _flow(self, request: CommRequest) -> Flow[CommResponse]:
+        self._refresh()
+        return answer(self._site, request)
+
+    def _blocking(self, request: CommRequest) -> bool | None:
+        """Whether the request runs a blocking function; None if it runs none."""
+        if request.method != "POST":
+            return None
+        served = self._site.functions.get(request.query.get(Query.FUNCTION_ID, ""))
+        return None if served is None else served.blocking
+
+    def _refresh(self) -> None:
+        """Serve what is on the client now: functions may be created after the endpoint."""
+        functions = self._client.functions if self._functions is None else self._functions
+        if len(functions) != self._known:
+            self._known = len(functions)
+            self._site.functions = _served(functions, self._client)
+
+
+def _served(functions: Sequence[Function[Any]], client: Inngest) -> dict[str, Served]:
+    """Every function by its id, failure handlers included."""
+    found: dict[str, Served] = {}
+    for function in functions:
+        if not isinstance(function, Function):
+            raise ConfigError(
+                f"functions: expected what create_function returned, got {type(function).__name__}"
+            )
+        for served in _with_failure(function, client):
+            if served.config.id in found:
+                raise ConfigError(f'functions: "{served.config.id}" is served twice')
+            found[served.config.id] = served
+    return found
+
+
+def _with_failure(function: Function[Any], client: Inngest) -> list[Served]:
+    # Client middleware is looked up at every call: some may be added later.
+    own = Served(
+        config=function.config,
+        function=function,
+        handler=function.handler,
+        blocking=not function.is_handler_async,
+        output_type=function.output_type,
+        middleware=function.middleware,
+    )
+    if function.on_failure is None:
+        return [own]
+    failure = Served(
+        config=failure_config(function.config),
+        function=function,
+        handler=function.on_failure,
+        blocking=not is_async(function.on_failure),
+        output_type=EmptySentinel,
+        middleware=function.middleware,
+    )
+    return [own, failure]
+
+

@@ -1,0 +1,107 @@
+"""Everything a client runs with: its resolved self, its drivers, one loop and its threads."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .flow.effect import Flow
+from .flow.site import Home
+from .net.blocking import BlockingDriver
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from .net.aio import AsyncDriver, BackgroundLoop
+    from .plugin.manager import Plugins
+
+T = TypeVar("T")
+
+
+class Engine:
+    """
+    Runs flows where they belong.
+
+    A blocking flow runs in the thread that asks, or from a loop in a thread of
+    the pool; an awaiting flow on the loop that asks, or from a thread on the one
+    background loop. Threads and loops are made at first use, and anew after a fork.
+    """
+
+    def __init__(self, home: Home, plugins: Plugins) -> None:
+        self.home = home
+        self._plugins = plugins
+        self._lock = threading.Lock()
+        self._blocking = BlockingDriver(plugins.blocking_transport)
+        self._async: AsyncDriver | None = None
+        self._background: BackgroundLoop | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_pid = 0
+
+    def run(self, flow: Flow[T]) -> T:
+        """Perform a flow in this thread."""
+        return self._blocking.run(flow)
+
+    async def run_in_thread(self, flow: Flow[T]) -> T:
+        """Perform a flow in a thread of the pool, with the caller's context variables."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        return await loop.run_in_executor(self._threads(), context.run, self._blocking.run, flow)
+
+    async def arun(self, flow: Flow[T]) -> T:
+        """Perform a flow on the running loop."""
+        return await self._awaiting().run(flow)
+
+    def run_in_background(self, flow: Flow[T]) -> T:
+        """Perform an awaiting flow on the background loop, and wait for it in this thread."""
+        return self._loop().run(_as_coroutine(self._awaiting(), flow))
+
+    async def aclose(self) -> None:
+        """Give back everything that was opened, also on the running loop."""
+        if self._async is not None:
+            await self._async.close()
+        self.close()
+
+    def close(self) -> None:
+        """Give back everything that was opened but by running loops."""
+        self._plugins.close()
+        self._blocking.close()
+        if self._background is not None:
+            self._background.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+            self._pool = None
+
+    def _awaiting(self) -> AsyncDriver:
+        if self._async is None:
+            from .net.aio import AsyncDriver
+
+            self._async = AsyncDriver(self._plugins.async_transport)
+        return self._async
+
+    def _loop(self) -> BackgroundLoop:
+        with self._lock:
+            if self._background is None:
+                from .net.aio import BackgroundLoop
+
+                self._background = BackgroundLoop()
+            return self._background
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None or self._pool_pid != os.getpid():
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._pool_pid = os.getpid()
+                self._pool = ThreadPoolExecutor(
+                    self.home.config.thread_pool_size, thread_name_prefix="inngest"
+                )
+            return self._pool
+
+
+def _as_coroutine(driver: AsyncDriver, flow: Flow[T]) -> Coroutine[Any, Any, T]:
+    return driver.run(flow)

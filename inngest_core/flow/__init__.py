@@ -1,0 +1,1 @@
+"""Each story once: answering a call, sending events, registering an app."""

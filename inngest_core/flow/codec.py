@@ -1,0 +1,75 @@
+"""
+Python values to JSON values and back.
+
+A value stays plain JSON unless a type is given, or (with our default serializer
+only) the annotation of the callable names something that JSON lacks.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import OutputUnserializableError
+from ..plugin.types import Serializer
+from ..types import EmptySentinel
+from .serializer import DefaultSerializer, beyond_json
+
+_CACHE_SIZE = 1024
+
+
+class Codec:
+    """A client's serializer, and what it remembers of callables."""
+
+    __slots__ = ("_by_annotation", "_serializer", "_types")
+
+    def __init__(self, serializer: Serializer) -> None:
+        self._serializer = serializer
+        self._by_annotation = isinstance(serializer, DefaultSerializer)
+        # By code object: lambdas and closures are made anew at every call.
+        self._types: dict[Any, Any] = {}
+
+    def type_of(self, callable_: Callable[..., Any], output_type: Any = EmptySentinel) -> Any:
+        """The type to convert by, or EmptySentinel for plain JSON."""
+        if output_type is not EmptySentinel or not self._by_annotation:
+            return output_type
+        while isinstance(callable_, functools.partial):
+            callable_ = callable_.func
+        annotations = getattr(callable_, "__annotations__", None)
+        if not annotations or annotations.get("return") is None:
+            return EmptySentinel
+        key = getattr(callable_, "__code__", callable_)
+        known = self._types.get(key)
+        return self._learn(key, callable_) if known is None else known
+
+    def _learn(self, key: Any, callable_: Callable[..., Any]) -> Any:
+        if len(self._types) >= _CACHE_SIZE:
+            self._types.clear()
+        self._types[key] = found = _annotated_type(callable_)
+        return found
+
+    def dump(self, value: Any, typ: Any, whose: str = "") -> Any:
+        """The JSON value of *value*; OutputUnserializableError naming *whose* it is."""
+        if typ is EmptySentinel:
+            return value
+        try:
+            return self._serializer.serialize(value, typ)
+        except Exception as error:
+            raise OutputUnserializableError(
+                f"{whose}returned unserializable data"
+            ) from error
+
+    def load(self, value: Any, typ: Any) -> Any:
+        """The value of type *typ* behind a JSON value."""
+        return value if typ is EmptySentinel else self._serializer.deserialize(value, typ)
+
+
+def _annotated_type(callable_: Callable[..., Any]) -> Any:
+    try:
+        annotation = typing.get_type_hints(callable_, include_extras=True).get("return")
+    except Exception:
+        # An annotation that cannot be resolved here means plain JSON.
+        return EmptySentinel
+    return annotation if beyond_json(annotation) else EmptySentinel

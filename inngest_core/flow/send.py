@@ -1,0 +1,152 @@
+"""Sending events: checked and dumped once, retried under one seed, nothing lost silently."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import (
+    EventInvalidError,
+    EventKeyUnspecifiedError,
+    SendEventsError,
+    TransportError,
+)
+from ..wire.event import Event, event_record
+from ..wire.http import HttpRequest, HttpResponse
+from ..wire.ids import ENTROPY_BYTES, format_seed
+from ..wire.names import MAX_EVENT_BYTES, MAX_EVENTS_PER_REQUEST, Header
+from .effect import Flow, Pause, Send
+from .pipeline import Pipeline, each
+from .site import Home, sdk_headers
+
+ATTEMPTS = 5
+FIRST_DELAY = 0.1
+_BRACKETS = 2
+
+_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+@dataclass
+class SendEventsResult:
+    """What became of a send: the ids of the events, and the error if there was one."""
+
+    error: str | None = None
+    ids: list[str] = field(default_factory=list)
+
+
+def as_list(events: Event | Sequence[Event]) -> list[Event]:
+    """*events* as a list; EventInvalidError for what is no event."""
+    found = [events] if isinstance(events, Event) else list(events)
+    for index, event in enumerate(found):
+        if not isinstance(event, Event):
+            raise EventInvalidError(
+                f"events[{index}]: expected an Event, got {type(event).__name__}"
+            )
+    return found
+
+
+def send_events(home: Home, events: Event | Sequence[Event], hooks: Pipeline) -> Flow[list[str]]:
+    """
+    Send events and return their ids.
+
+    Raises EventKeyUnspecifiedError, EventInvalidError before anything is sent,
+    and SendEventsError, with the ids of those that were accepted.
+    """
+    batch = as_list(events)
+    if home.config.sending_key is None:
+        raise EventKeyUnspecifiedError()
+    yield from each(hooks.before_send_events, batch)
+    result = SendEventsResult()
+    try:
+        for body in _bodies(batch, round(home.clock() * 1000)):
+            result.ids += yield from _post(home, body)
+    except SendEventsError as error:
+        result = SendEventsResult(error=str(error), ids=result.ids + error.ids)
+    yield from each(hooks.after_send_events, result)
+    if result.error is not None:
+        raise SendEventsError(result.error, result.ids)
+    return result.ids
+
+
+def _bodies(events: list[Event], now: int) -> Iterator[bytes]:
+    """The bodies to post: everything is dumped before the first one leaves."""
+    dumped = [_dumped(event, index, now) for index, event in enumerate(events)]
+    bodies: list[bytes] = []
+    pending: list[bytes] = []
+    size = _BRACKETS
+    for event in dumped:
+        if pending and (len(pending) == MAX_EVENTS_PER_REQUEST or size + len(event) > _limit()):
+            bodies.append(b"[" + b",".join(pending) + b"]")
+            pending, size = [], _BRACKETS
+        pending.append(event)
+        size += len(event) + 1
+    if pending:
+        bodies.append(b"[" + b",".join(pending) + b"]")
+    return iter(bodies)
+
+
+def _limit() -> int:
+    return MAX_EVENT_BYTES
+
+
+def _dumped(event: Event, index: int, now: int) -> bytes:
+    if not event.name:
+        raise EventInvalidError(f"events[{index}].name: an event needs a name")
+    try:
+        body = _dump(event_record(event, now)).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EventInvalidError(
+            f'events[{index}] "{event.name}": its data is not JSON: {error}'
+        ) from None
+    if len(body) >= MAX_EVENT_BYTES:
+        raise EventInvalidError(
+            f'events[{index}] "{event.name}" has {len(body)} bytes; the server accepts '
+            f"fewer than {MAX_EVENT_BYTES}. Keep large data elsewhere and send its address"
+        )
+    return body
+
+
+def _post(home: Home, body: bytes) -> Flow[list[str]]:
+    """Post one list of events until it is accepted, or refused for good."""
+    config = home.config
+    seed = format_seed(round(home.clock() * 1000), os.urandom(ENTROPY_BYTES))
+    headers = {**sdk_headers(config), Header.EVENT_ID_SEED: seed}
+    url = f"{config.event_origin}/e/{quote(config.sending_key or '', safe='')}"
+    request = HttpRequest("POST", url, headers, body, config.request_timeout)
+    for attempt in range(1, ATTEMPTS + 1):
+        problem: TransportError | None = None
+        try:
+            response: HttpResponse = yield Send(request)
+        except TransportError as error:
+            problem = error
+        else:
+            if response.status < 500:
+                return _accepted(response)
+        if attempt < ATTEMPTS:
+            yield Pause(FIRST_DELAY * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+    if problem is not None:
+        raise SendEventsError(f"sending failed after {ATTEMPTS} attempts: {problem}") from problem
+    return _accepted(response)
+
+
+def _accepted(response: HttpResponse) -> list[str]:
+    """The ids in a reply; SendEventsError with those in it if it is a refusal."""
+    doc = _document(response)
+    ids = [found for found in doc.get("ids", ()) if isinstance(found, str) and found]
+    if response.status == 200 and not doc.get("error"):
+        return ids
+    reason = doc.get("error") or f"status {response.status}"
+    raise SendEventsError(f"the server refused the events: {reason}", ids)
+
+
+def _document(response: HttpResponse) -> dict[str, Any]:
+    try:
+        doc = json.loads(response.body)
+    except ValueError:
+        return {}
+    return doc if isinstance(doc, dict) else {}

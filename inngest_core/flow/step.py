@@ -1,0 +1,187 @@
+"""
+The story of one step: reached, perhaps waited for, executed or remembered.
+
+It runs in the task or thread that called the step, so its hooks, its context
+variables and its callable do, too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from ..errors import MiddlewareError, OutputUnserializableError
+from ..execution.machine import Machine, Reached
+from ..execution.op import memo_data
+from ..execution.reply import step_op
+from ..types import EmptySentinel
+from ..wire.call import CallRequest
+from ..wire.names import Opcode, ParallelMode
+from .codec import Codec
+from .effect import Do, Effect, Flow, Leave, Stand, Standing
+from .pipeline import Hook, Pipeline, each
+from .site import Home
+
+inside_step: ContextVar[bool] = ContextVar("inngest_inside_step", default=False)
+parallel_mode: ContextVar[ParallelMode] = ContextVar("inngest_mode", default=ParallelMode.WAIT)
+
+Body = Callable[[Any], Flow[Any]]
+"""Executes a step, given its edited arguments or None; the result is its JSON value."""
+
+
+class Running:
+    """One call in progress, as its steps see it."""
+
+    __slots__ = (
+        "awake",
+        "codec",
+        "home",
+        "in_own_task",
+        "machine",
+        "perform",
+        "pipeline",
+        "request",
+        "step_error",
+    )
+
+    perform: Callable[[Effect], Any]
+    in_own_task: Callable[[], bool]
+
+    def __init__(
+        self, home: Home, machine: Machine, request: CallRequest, pipeline: Pipeline
+    ) -> None:
+        self.home = home
+        self.codec: Codec = home.codec
+        self.machine = machine
+        self.request = request
+        self.pipeline = pipeline
+        self.awake = False
+        """Whether everything that ran before is behind us; loggers are quiet until then."""
+        self.step_error: Exception | None = None
+
+    def connect(
+        self, perform: Callable[[Effect], Any], in_own_task: Callable[[], bool]
+    ) -> None:
+        """Take what a driver offers to the steps of the call it is about to run."""
+        self.perform = perform
+        self.in_own_task = in_own_task
+
+    def value(self, memo: Any, handler: Callable[..., Any], output_type: Any) -> Any:
+        """What a step returns to the function, of its memo."""
+        try:
+            data = memo["data"]
+        except (KeyError, TypeError):
+            data = memo_data(memo)
+        typ = self.codec.type_of(handler, output_type)
+        return data if typ is EmptySentinel else self.codec.load(data, typ)
+
+    def wake(self) -> Flow[None]:
+        """Run ``after_memoization`` and ``before_execution``, once a call."""
+        if not self.awake:
+            self.awake = True
+            yield from self.hooks(self.pipeline.after_memoization)
+            yield from self.hooks(self.pipeline.before_execution)
+
+    def hooks(self, hooks: tuple[Hook, ...]) -> Flow[None]:
+        """
+        Run hooks in the middle of the function.
+
+        One that fails decides the call; the user's code must not catch its error.
+        """
+        try:
+            yield from each(hooks)
+        except MiddlewareError as error:
+            self.machine.fail(error)
+            yield Leave()
+
+
+def step_flow(
+    running: Running,
+    step_id: str,
+    code: Opcode,
+    *,
+    body: Body | None = None,
+    name: str | None = None,
+    opts: dict[str, Any] | None = None,
+) -> Flow[Any]:
+    """
+    The memo of a step.
+
+    A step without one is executed here, planned, or left to the server; either
+    way the function does not continue behind it in this call.
+    """
+    machine = running.machine
+    step = machine.reach(
+        step_id,
+        code,
+        name=name or step_id,
+        opts=opts,
+        race=parallel_mode.get() is ParallelMode.RACE,
+        own=running.in_own_task(),
+    )
+    step.body = body
+    if inside_step.get():
+        machine.nested()
+    standing = machine.stand(step)
+    if standing is Standing.WAIT:
+        standing = yield Stand(step)
+    if standing is Standing.RUN:
+        yield from execute(running, step)
+    if not machine.unasked:
+        yield from running.wake()
+    return step.memo
+
+
+def execute(running: Running, step: Reached) -> Flow[None]:
+    """Execute a step and leave the function with its op."""
+    yield from running.wake()
+    machine = running.machine
+    machine.begin(step)
+    inside = inside_step.set(True)
+    try:
+        op = step.op()
+        op.data = yield from step.body(step.input)
+    except OutputUnserializableError as error:
+        machine.fail(error)
+    except Exception as error:
+        running.step_error = error
+        machine.finish(step_op(step, error, running.request))
+    except BaseException:
+        machine.withdraw(step)
+        raise
+    else:
+        machine.finish(op)
+    finally:
+        inside_step.reset(inside)
+    yield Leave()
+
+
+def callable_body(
+    running: Running,
+    step_id: str,
+    handler: Callable[..., Any],
+    args: tuple[Any, ...],
+    output_type: Any,
+) -> Body:
+    """The body of a ``step.run``."""
+
+    def body(edited: Any) -> Flow[Any]:
+        value = yield Do(handler, args if edited is None else tuple(edited))
+        if inspect.iscoroutine(value):
+            # Only a blocking driver leaves it unawaited.
+            value.close()
+            raise OutputUnserializableError(f'"{step_id}" returned unserializable data')
+        typ = running.codec.type_of(handler, output_type)
+        return running.codec.dump(value, typ, f'"{step_id}" ')
+
+    return body
+
+
+def gathered_flow(running: Running) -> Flow[None]:
+    """Decide what a group of a blocking function has found, and leave the function."""
+    step = running.machine.gathered()
+    if step is not None:
+        yield from execute(running, step)
+    yield Leave()

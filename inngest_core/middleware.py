@@ -1,0 +1,103 @@
+"""The base classes of middleware. Override what you need; the rest is left out of the chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .flow.pipeline import noop
+from .flow.send import SendEventsResult
+from .plugin.types import StepMemos, TransformOutputResult
+from .wire.event import Event
+
+if TYPE_CHECKING:
+    from .client import Inngest
+    from .context import Context, ContextSync
+    from .function import Function
+
+
+class Middleware:
+    """
+    Watches calls, and may change what goes in and out. One instance a request.
+
+    raw_request: the framework's own request, None outside a call.
+    """
+
+    def __init__(self, client: Inngest, raw_request: object) -> None:
+        self.client = client
+        self.raw_request = raw_request
+
+    @noop
+    async def transform_input(
+        self, ctx: Context | ContextSync, function: Function[Any], steps: StepMemos
+    ) -> None:
+        """Before anything of the function runs; may change ctx, its events, and memos."""
+
+    @noop
+    async def before_execution(self) -> None:
+        """Before the first code that did not run in an earlier call."""
+
+    @noop
+    async def after_execution(self) -> None:
+        """After the function has returned, failed, or paused."""
+
+    @noop
+    async def after_memoization(self) -> None:
+        """Once the last memo is consumed, right before before_execution."""
+
+    @noop
+    async def transform_output(self, result: TransformOutputResult) -> None:
+        """Before the output or error of a step or the function is written."""
+
+    @noop
+    async def before_response(self) -> None:
+        """Before the reply goes out."""
+
+    @noop
+    async def before_send_events(self, events: list[Event]) -> None:
+        """Before events are sent; may change them."""
+
+    @noop
+    async def after_send_events(self, result: SendEventsResult) -> None:
+        """After events were sent, or were refused."""
+
+
+class MiddlewareSync:
+    """As Middleware, with plain methods; serves blocking and async functions alike."""
+
+    def __init__(self, client: Inngest, raw_request: object) -> None:
+        self.client = client
+        self.raw_request = raw_request
+
+    @noop
+    def transform_input(
+        self, ctx: Context | ContextSync, function: Function[Any], steps: StepMemos
+    ) -> None:
+        """See Middleware.transform_input."""
+
+    @noop
+    def before_execution(self) -> None:
+        """See Middleware.before_execution."""
+
+    @noop
+    def after_execution(self) -> None:
+        """See Middleware.after_execution."""
+
+    @noop
+    def after_memoization(self) -> None:
+        """See Middleware.after_memoization."""
+
+    @noop
+    def transform_output(self, result: TransformOutputResult) -> None:
+        """See Middleware.transform_output."""
+
+    @noop
+    def before_response(self) -> None:
+        """See Middleware.before_response."""
+
+    @noop
+    def before_send_events(self, events: list[Event]) -> None:
+        """See Middleware.before_send_events."""
+
+    @noop
+    def after_send_events(self, result: SendEventsResult) -> None:
+        """See Middleware.after_send_events."""

@@ -1,0 +1,1 @@
+"""The drivers that perform effects, blocking or on an event loop, and the default transports."""

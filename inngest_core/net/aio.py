@@ -1,0 +1,295 @@
+"""
+The awaiting driver: performs a flow on an event loop.
+
+A function runs in a task of its own. Its steps wait on futures; a conductor
+counts the turns of the loop in which nothing moves and asks the machine, through
+the Call effect, what to do with those that wait. Only ``call_soon`` is used, so
+it is the same on every loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+from ..flow.effect import (
+    Call,
+    Do,
+    Effect,
+    Flow,
+    Leave,
+    Pause,
+    Reached,
+    Ruling,
+    Send,
+    Stand,
+    Standing,
+    Verdict,
+)
+from ..plugin.types import AsyncTransport
+from ..result import Err, Ok, Outcome, Paused
+
+T = TypeVar("T")
+
+CLEANUP_SECONDS = 5.0
+"""How long a function that was left may take for its ``finally`` blocks."""
+
+_log = logging.getLogger("inngest")
+
+
+async def arun(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
+    """Perform a flow to its end; its result."""
+    resume: Callable[[Any], Effect] = flow.send
+    value: Any = None
+    try:
+        while True:
+            effect = resume(value)
+            try:
+                value, resume = perform(effect), flow.send
+                if isawaitable(value):
+                    value = await value
+            except BaseException as error:
+                value, resume = error, flow.throw
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+class AsyncDriver:
+    """Performs effects with an async transport, made when it is first needed."""
+
+    __slots__ = ("_new_transport", "_perform_by_type", "_transport")
+
+    def __init__(self, new_transport: Callable[[], AsyncTransport]) -> None:
+        self._new_transport = new_transport
+        self._transport: AsyncTransport | None = None
+        self._perform_by_type: dict[type, Callable[[Any], Any]] = {
+            Call: self._call,
+            Do: _do,
+            Pause: _pause,
+            Send: self._send,
+        }
+
+    def perform(self, effect: Effect) -> Any:
+        """The result of one effect, or an awaitable of it."""
+        return self._perform_by_type[type(effect)](effect)
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Perform a flow to its end; its result."""
+        return await arun(flow, self.perform)
+
+    async def close(self) -> None:
+        """Close the transport; a later send opens it again."""
+        if self._transport is not None:
+            await self._transport.close()
+
+    def _send(self, effect: Send) -> Any:
+        if self._transport is None:
+            self._transport = self._new_transport()
+        return self._transport.send(effect.request)
+
+    def _call(self, effect: Call) -> Any:
+        return Conductor(effect, self._perform_by_type).conduct()
+
+
+def _do(effect: Do) -> Any:
+    return effect.function(*effect.args)
+
+
+def _pause(effect: Pause) -> Any:
+    return asyncio.sleep(effect.seconds)
+
+
+class Conductor:
+    """Runs one async function and moves its waiting steps along."""
+
+    __slots__ = (
+        "_effect",
+        "_loop",
+        "_outcome",
+        "_perform_by_type",
+        "_quiet",
+        "_settle",
+        "_stranded",
+        "_task",
+        "_turning",
+        "_waiting",
+    )
+
+    def __init__(self, effect: Call, perform_by_type: dict[type, Callable[[Any], Any]]) -> None:
+        self._effect = effect
+        self._settle = effect.settle
+        self._loop = asyncio.get_running_loop()
+        self._perform_by_type = {**perform_by_type, Stand: self._stand, Leave: self._leave}
+        self._quiet = 0
+        self._turning = False
+        self._stranded: asyncio.TimerHandle | None = None
+        # Tasks that stand in a step, and their futures.
+        self._waiting: dict[asyncio.Future[Any], asyncio.Task[Any]] = {}
+        self._outcome: asyncio.Future[Outcome[Any]] = self._loop.create_future()
+        effect.connect(self._perform, self._in_own_task)
+        self._task: asyncio.Task[Any] = self._loop.create_task(effect.handler(effect.context))
+        self._task.add_done_callback(self._ended)
+
+    async def conduct(self) -> Outcome[Any]:
+        """The function's outcome: its own, or Paused once its call is decided."""
+        try:
+            return await self._outcome
+        finally:
+            if self._stranded is not None:
+                self._stranded.cancel()
+            if self._waiting or not self._task.done():
+                await self._clean_up()
+
+    # ---- effects of steps
+
+    def _perform(self, effect: Effect) -> Any:
+        return self._perform_by_type[type(effect)](effect)
+
+    def _in_own_task(self) -> bool:
+        return asyncio.current_task() is self._task
+
+    async def _stand(self, effect: Stand) -> Standing:
+        future: asyncio.Future[Standing] = self._loop.create_future()
+        effect.step.waiter = future
+        return await self._wait(future)
+
+    async def _leave(self, effect: Leave) -> None:
+        await self._wait(self._loop.create_future())
+
+    async def _wait(self, future: asyncio.Future[Any]) -> Any:
+        if self._outcome.done():
+            raise asyncio.CancelledError
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a coroutine that awaits is in a task
+        self._waiting[future] = task
+        self._moved()
+        try:
+            return await future
+        finally:
+            del self._waiting[future]
+
+    # ---- turns of the loop
+
+    def _moved(self) -> None:
+        """A step was found or released: count quiet turns anew."""
+        self._quiet = 0
+        if self._stranded is not None:
+            self._stranded.cancel()
+            self._stranded = None
+        if not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._quiet += 1
+        verdict = self._settle(self._quiet)
+        if verdict.ruling is Ruling.TURN:
+            self._loop.call_soon(self._turn)
+            return
+        self._turning = False
+        self._obey(verdict)
+
+    def _obey(self, verdict: Verdict) -> None:
+        if verdict.ruling is Ruling.RELEASE:
+            for step in verdict.released:
+                _release(step, verdict.standing)
+            self._moved()
+        elif verdict.ruling is Ruling.REPLY:
+            self._settle_outcome(Paused())
+        elif verdict.seconds is not None:
+            self._stranded = self._loop.call_later(verdict.seconds, self._strand)
+
+    def _strand(self) -> None:
+        self._stranded = None
+        self._obey(self._settle(self._quiet, stranded=True))
+
+    # ---- the end
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            self._settle_outcome(Err(asyncio.CancelledError("the function's task was cancelled")))
+        elif (error := task.exception()) is not None:
+            self._settle_outcome(Err(error))
+        else:
+            if self._waiting and not self._outcome.done():
+                _log.warning(
+                    "the function has returned, but %d of its tasks still wait in a step; "
+                    "they are cancelled. Await them before you return.",
+                    len(self._waiting),
+                )
+            self._settle_outcome(Ok(task.result()))
+
+    def _settle_outcome(self, outcome: Outcome[Any]) -> None:
+        if not self._outcome.done():
+            self._outcome.set_result(outcome)
+
+    async def _clean_up(self) -> None:
+        """Leave the function: cancel its task, then every task that still stands in a step."""
+        tasks = {self._task}
+        self._task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for task in list(self._waiting.values()):
+            tasks.add(task)
+            task.cancel()
+        pending = {task for task in tasks if not task.done()}
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=CLEANUP_SECONDS)
+        if pending:
+            _log.warning(
+                "%d tasks of a function are still running %g seconds after they were cancelled",
+                len(pending),
+                CLEANUP_SECONDS,
+            )
+
+
+def _release(step: Reached, standing: Standing) -> None:
+    future = step.waiter
+    if not future.done():
+        future.set_result(standing)
+
+
+class BackgroundLoop:
+    """One event loop in a thread of its own, for async functions on blocking servers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine there and wait for its result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._ready()).result()
+
+    def close(self) -> None:
+        """Stop the loop; a later run starts a new one."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _ready(self) -> asyncio.AbstractEventLoop:
+        import os
+
+        with self._lock:
+            # A thread does not survive a fork: the child starts its own.
+            if self._loop is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=_serve, args=(self._loop,), name="inngest-loop", daemon=True
+                ).start()
+            return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()

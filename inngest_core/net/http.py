@@ -1,0 +1,115 @@
+"""
+The default transports, on httpx: a plugin like any other, asked last.
+
+httpx is imported at the first request. Its clients are pooled: one for all
+threads, one for each event loop, and new ones after a fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ..errors import TransportError
+from ..plugin.types import hookimpl
+from ..wire.http import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    import httpx
+
+KINDS = ("blocking", "async")
+
+
+class HttpxTransport:
+    """Carries requests from threads."""
+
+    def __init__(self) -> None:
+        self._client: httpx.Client | None = None
+        self._pid = 0
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        import httpx
+
+        client = self._ready()
+        try:
+            response = client.request(**_arguments(request))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _failure(request, error) from error
+        return _response(response)
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _ready(self) -> httpx.Client:
+        import httpx
+
+        if self._client is None or self._pid != os.getpid():
+            self._client, self._pid = httpx.Client(), os.getpid()
+        return self._client
+
+
+class AsyncHttpxTransport:
+    """Carries requests from event loops."""
+
+    def __init__(self) -> None:
+        self._clients: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, httpx.AsyncClient
+        ] = weakref.WeakKeyDictionary()
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        import httpx
+
+        client = self._ready()
+        try:
+            response = await client.request(**_arguments(request))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _failure(request, error) from error
+        return _response(response)
+
+    async def close(self) -> None:
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def _ready(self) -> httpx.AsyncClient:
+        import httpx
+
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = httpx.AsyncClient()
+        return client
+
+
+def _arguments(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": request.headers,
+        "content": request.body,
+        "timeout": request.timeout,
+    }
+
+
+def _response(response: httpx.Response) -> HttpResponse:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return HttpResponse(response.status_code, headers, response.content)
+
+
+def _failure(request: HttpRequest, error: Exception) -> TransportError:
+    # The path of an event request holds the event key: only the origin is named.
+    origin = "/".join(request.url.split("/", 3)[:3])
+    detail = str(error) or type(error).__name__
+    return TransportError(f"no reply from {origin}: {detail}")
+
+
+@hookimpl(trylast=True)  # type: ignore[untyped-decorator]  # the marker keeps any signature
+def inngest_transport(config: Any, kind: str) -> HttpxTransport | AsyncHttpxTransport | None:
+    """The transport of a client whose plugins offer no other."""
+    if kind not in KINDS:
+        return None
+    return HttpxTransport() if kind == "blocking" else AsyncHttpxTransport()

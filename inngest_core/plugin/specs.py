@@ -1,0 +1,52 @@
+"""
+The hooks. Each is asked when a client is built, never during a request.
+
+The headings in docs/plugins give the same arguments; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pluggy
+
+from ..env import Config
+from .types import PROJECT, AsyncTransport, BlockingTransport, Framework, Serializer
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+@hookspec
+def inngest_configure(config: Config) -> None:
+    """Check your options, ``config.options("<your name>")``; raise ConfigError if one is wrong."""
+
+
+@hookspec
+def inngest_framework() -> Framework | None:
+    """Describe an adapter."""
+
+
+@hookspec(firstresult=True)
+def inngest_transport(config: Config, kind: str) -> BlockingTransport | AsyncTransport | None:
+    """What carries our requests; kind is ``"blocking"`` or ``"async"``."""
+
+
+@hookspec(firstresult=True)
+def inngest_serializer(config: Config) -> Serializer | None:
+    """What turns values into JSON values and back."""
+
+
+@hookspec
+def inngest_middleware(config: Config) -> Sequence[Any] | None:
+    """Middleware classes, factories or instances; the first is the outermost."""
+
+
+@hookspec
+def inngest_commands(group: Any) -> None:
+    """Add subcommands to the click group of ``inngest-core``."""
+
+
+@hookspec
+def inngest_close(config: Config) -> None:
+    """Give back what you opened; the client is being closed."""

@@ -19,9 +19,10 @@ from ..flow.site import DEFAULT_MAX_BODY, Served, Site, complete_origin
 from ..function import Function, is_async
 from ..types import EmptySentinel
 from ..wire.http import CommRequest, CommResponse
-from ..wire.names import Query
+from ..wire.names import Query, Streaming
 from ..wire.register import failure_config
 from ..wire.signing import hash_signing_key
+from .streaming import streamed
 
 if TYPE_CHECKING:
     from ..client import Inngest
@@ -32,7 +33,8 @@ class CommHandler:
     Answers the requests of the Inngest server for some functions of a client.
 
     functions: None serves everything created on the client, also what is created
-    later. framework: the adapter's name on the wire. max_body: bytes.
+    later. framework: the adapter's name on the wire. max_body: bytes. streaming: only
+    acts on ``answer``.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class CommHandler:
         public_path: str | None = None,
         serve_origin: str | None = None,
         serve_path: str | None = None,
+        streaming: Streaming | None = None,
     ) -> None:
         config = client.config
+        self._streaming = (streaming or config.streaming) is Streaming.FORCE
         self._client = client
         self._functions = None if functions is None else list(functions)
         self._known = -1
@@ -85,8 +89,14 @@ class CommHandler:
         """The reply to a request, from a running loop."""
         if request.method not in METHODS:
             return refuse_method(request.method)
+        blocking = self._blocking(request)
+        if self._streaming and blocking is not None:
+            return streamed(self._answer(request, blocking), self._site.headers)
+        return await self._answer(request, blocking)
+
+    async def _answer(self, request: CommRequest, blocking: bool | None) -> CommResponse:
         flow = self._flow(request)
-        if self._blocking(request):
+        if blocking:
             return await self._engine.run_in_thread(flow)
         return await self._engine.arun(flow)
 

@@ -1,0 +1,5 @@
+"""Inngest functions in a FastAPI app."""
+
+from .adapter import serve
+
+__all__ = ["serve"]

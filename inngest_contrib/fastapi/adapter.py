@@ -1,0 +1,51 @@
+"""The FastAPI adapter: plain Starlette routes, which do not appear in the app's OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from inngest_core import CommHandler, Function, Inngest, Streaming
+from starlette.routing import Route
+
+from ..asgi import InngestApp
+
+FRAMEWORK = "fast_api"
+DEFAULT_PATH = "/api/inngest"
+
+
+def serve(
+    app: FastAPI,
+    client: Inngest,
+    functions: Sequence[Function[Any]] | None = None,
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+) -> None:
+    """
+    Serve functions under serve_path, ``/api/inngest`` unless given.
+
+    functions: None serves everything created on the client. public_path: the path
+    as the Inngest server sees it, where a proxy rewrites it. Raises
+    SigningKeyMissingError in cloud mode without a key.
+    """
+    handler = CommHandler(
+        client=client,
+        framework=FRAMEWORK,
+        functions=functions,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+    )
+    handler.require_key()
+    endpoint = InngestApp(handler, Request)
+    path = (serve_path or client.config.serve_path or DEFAULT_PATH).rstrip("/") or "/"
+    # A redirect to the other form would be followed with a second POST.
+    for form in dict.fromkeys((path, path.rstrip("/") + "/")):
+        app.router.routes.append(Route(form, endpoint=endpoint, include_in_schema=False))

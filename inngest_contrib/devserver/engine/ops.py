@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from inngest_contrib.devserver.engine import pauses, queue, runs, steps, text
 from inngest_contrib.devserver.engine.commands import Json
@@ -42,9 +43,20 @@ class GaveUp(Exception):
 
 def perform(turn: Turn, job: Job, ops: list[Op]) -> None:
     """Do what a reply asks for. The job that brought it is over."""
-    run = job.run
-    try:
+    with _giving_up(turn, job.run):
         _perform(turn, job, [op for op in ops if op.code not in _EMPTY])
+
+
+def repeat(turn: Turn, job: Job) -> None:
+    """Call again after a reply that told only what was known."""
+    with _giving_up(turn, job.run):
+        _go_on_idle(turn, job)
+
+
+@contextmanager
+def _giving_up(turn: Turn, run: Run) -> Iterator[None]:
+    try:
+        yield
     except GaveUp as error:
         runs.fail_with(turn, run, error.name, error.message)
 

@@ -40,7 +40,6 @@ def _end_call(turn: Turn, job_id: str) -> Job | None:
 
 def _settle(turn: Turn, job: Job, reply: Reply) -> None:
     again = job.again
-    _note_version(turn, job, reply)
     verdict = reply.verdict
     if isinstance(verdict, Ops):
         _settle_ops(turn, job, reply, verdict.ops)
@@ -66,6 +65,8 @@ def _settle_ops(turn: Turn, job: Job, reply: Reply, found: list[Op]) -> None:
     if bad is not None:
         _fail_attempt(turn, job, reply, bad)
         return
+    if any(op.code is not Opcode.NONE for op in found):
+        _note_version(turn, job, reply)
     errors = [op for op in found if op.code is Opcode.STEP_ERROR]
     last = reply.no_retry or job.attempt + 1 >= job.run.max_attempts
     queue.drop(turn, job)
@@ -85,18 +86,24 @@ def _find_bad(found: list[Op]) -> Failure | None:
 
 
 def _take_step_error(turn: Turn, job: Job, reply: Reply, op: Op, *, last: bool) -> None:
-    step = ops.notice_step(turn, job, op)
-    if step.ended:
-        queue.discover(turn, job.run)
-        return
-    step.op = Opcode.STEP_RUN.value
-    step.attempts = job.attempt + 1
-    turn.changes.keep(step)
     retry_at = None if last else retries.next_try(turn, job.attempt, reply.retry_after)
     _record(turn, job, op.id, ops.trim_error(op.error), retry_at)
-    if retry_at is None:
+    step = ops.notice_step(turn, job, op)
+    if not step.ended:
+        step.op = Opcode.STEP_RUN.value
+        step.attempts = job.attempt + 1
+        turn.changes.keep(step)
+    if retry_at is not None:
+        _try_again(turn, job, retry_at)
+    elif step.ended:
+        # The app ignores the error that it was told was the last; it is told again.
+        ops.repeat(turn, job)
+    else:
         ops.fail_step_for_good(turn, job, op, no_retry=reply.no_retry)
-    elif job.step not in job.run.jobs:
+
+
+def _try_again(turn: Turn, job: Job, retry_at: int) -> None:
+    if job.step not in job.run.jobs:
         job.run.jobs[job.step] = job
         queue.try_again(turn, job, retry_at)
 

@@ -197,18 +197,17 @@ def _read_headers(headers: Any) -> dict[str, str]:
 
 
 def _read_ops(body: bytes) -> Ops | Failure:
-    if not body.strip():
+    start = body.lstrip()[:1]
+    if not start:
         return failure("no response data")
+    if start not in b"[{":
+        return failure(f"{_OPS}expected JSON object or array")
     try:
         items = text.read(body)
     except ValueError as error:
         return failure(f"{_OPS}{error}")
-    if isinstance(items, dict):
-        items = [items]
-    if not isinstance(items, list):
-        return failure(f"{_OPS}expected JSON object or array")
     ops: list[Op] = []
-    for index, item in enumerate(items):
+    for index, item in enumerate([items] if isinstance(items, dict) else items):
         op = _read_op(index, item)
         if isinstance(op, Failure):
             return op

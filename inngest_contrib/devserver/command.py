@@ -82,7 +82,7 @@ def dev(
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     serving = _serving()
     options = serving.Options(
-        urls=urls,
+        urls=tuple(url if "://" in url else f"http://{url}" for url in urls),
         host=host,
         port=port,
         allowed_hosts=allowed_hosts,
@@ -110,7 +110,7 @@ def _serving() -> Any:
 def _prepare(path: Path) -> Path:
     """Make the directory of the database. The default one is kept out of version control."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path == DEFAULT_DATABASE:
             (path.parent / ".gitignore").write_text("*\n")
     except OSError as error:

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -110,6 +111,8 @@ class Discovery:
 
 async def _put(client: aiohttp.ClientSession, url: str) -> str:
     """Ask an app to register; return what is wrong, or nothing."""
+    if not _is_address(url):
+        return "this is not an address that can be asked; write it as http://host:port/path"
     headers = {Header.SERVER_KIND: ServerKind.DEV.value, Header.CONTENT_TYPE: "application/json"}
     body = json.dumps({"url": url})
     try:
@@ -118,10 +121,16 @@ async def _put(client: aiohttp.ClientSession, url: str) -> str:
             return _judge(response.status, text)
     except asyncio.TimeoutError:
         return f"no answer within {REQUEST_SECONDS:.0f} seconds"
-    except (aiohttp.InvalidURL, ValueError) as error:
-        return f"this is not an address that can be asked ({error})"
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         return f"nobody answers there ({error})"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _judge(status: int, text: str) -> str:

@@ -94,6 +94,7 @@ async def _serve(
             build(api, allowed_hosts=options.allowed_hosts, any_host=any_host),
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             timeout_keep_alive=65,

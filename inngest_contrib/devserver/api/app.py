@@ -73,6 +73,8 @@ def build(api: Api, *, allowed_hosts: Collection[str] = (), any_host: bool = Fal
     starlette = Starlette(
         routes=list(_routes(api)), exception_handlers={HTTPException: _answer_routing}
     )
+    # A redirect would make clients send again, or not at all; a wrong path is told instead.
+    starlette.router.redirect_slashes = False
     return Guard(starlette, allowed_hosts=allowed_hosts, any_host=any_host)
 
 

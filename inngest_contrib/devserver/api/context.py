@@ -46,14 +46,14 @@ class Api:
 Handler = Callable[[Api, Request], Awaitable[Response]]
 
 
-async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """Read a body up to a limit; over it, stop reading and raise a 413."""
+async def read_body(request: Request) -> bytes:
+    """Read a body up to the limit; over it, stop reading and raise a 413."""
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > limit:
-            raise ApiError(413, f"The body is larger than {limit} bytes", code="body_too_large")
+        if size > MAX_BODY:
+            raise ApiError(413, f"The body is larger than {MAX_BODY} bytes", code="body_too_large")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -23,6 +23,13 @@ from inngest_contrib.devserver.serving import Options, serve
 
 PATIENCE = 15.0
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
+NAP_ID = "395df8f7c51f007019cb30201c49e884b46b92fa"
+
+
+def nap(duration: str) -> dict[str, Any]:
+    """Make the op of a sleep."""
+    opts = {"duration": duration}
+    return {"id": NAP_ID, "op": "Sleep", "displayName": "z", "opts": opts}
 
 
 def eventually(ask: Callable[[], Any], *, seconds: float = PATIENCE, what: str = "it") -> Any:
@@ -33,6 +40,12 @@ def eventually(ask: Callable[[], Any], *, seconds: float = PATIENCE, what: str =
             raise AssertionError(f"{what} did not happen within {seconds} seconds")
         time.sleep(0.02)
     return answer
+
+
+class HasHttp(Protocol):
+    """A server that can be asked."""
+
+    http: httpx.Client
 
 
 class Running:
@@ -188,6 +201,7 @@ class StandIn:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def _any(self) -> None:
                 stand_in._handle(self)
@@ -234,7 +248,7 @@ class StandIn:
             step["retries"] = {"attempts": config.pop("retries")}
         return {"id": f"{app}-{name}", "name": name, "steps": {"step": step}, **config}
 
-    def register(self, server: Running, app: str, *functions: dict[str, Any]) -> httpx.Response:
+    def register(self, server: HasHttp, app: str, *functions: dict[str, Any]) -> httpx.Response:
         """Register with a server, as an SDK does."""
         payload = {
             "url": self.url,

@@ -134,15 +134,21 @@ def seconds(start: float, end: float | None) -> str:
 
 def output_text(output: object) -> str:
     """Write an output on one line: what was returned, or the error's message."""
-    if isinstance(output, dict):
-        if set(output) == {"data"}:
-            return output_text(output["data"])
-        error = output.get("error")
-        if isinstance(error, dict):
-            return f"{error.get('name')}: {error.get('message')}"
-    if output is None:
+    if not isinstance(output, dict):
+        return value_text(output)
+    if set(output) == {"data"}:
+        return output_text(output["data"])
+    error = output.get("error")
+    if isinstance(error, dict):
+        return f"{error.get('name')}: {error.get('message')}"
+    return "  ".join(f"{key}={value_text(value)}" for key, value in output.items())
+
+
+def value_text(value: object) -> str:
+    """Write a value as JSON, but a text without quotes and nothing as nothing."""
+    if value is None:
         return ""
-    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def width(text: str) -> int:

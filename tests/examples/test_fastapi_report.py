@@ -90,7 +90,7 @@ def test_a_run_that_goes_on_has_a_bar_as_far_as_is_known() -> None:
 def test_the_output_is_what_was_returned_or_the_error() -> None:
     assert output_text(None) == ""
     assert output_text({"data": "R1001"}) == "R1001"
-    assert output_text({"state": "shipped"}) == '{"state": "shipped"}'
+    assert output_text({"state": "shipped", "parcels": [1, 2]}) == "state=shipped  parcels=[1, 2]"
     refusal = {"error": {"name": "CardRefused", "message": "expired", "stack": "..."}}
     assert output_text(refusal) == "CardRefused: expired"
 

@@ -169,6 +169,11 @@ class Inngest:
         """Every function created on this client, in order."""
         return list(self._functions.values())
 
+    @property
+    def function_count(self) -> int:
+        """How many functions were created on this client."""
+        return len(self._functions)
+
     def set_logger(self, logger: Any) -> None:
         """Log to another logger from the next line on."""
         self.logger = logger

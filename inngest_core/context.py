@@ -67,10 +67,10 @@ class ReplayLogger:
 
 def new_context(running: Running, call: CallRequest, served: Served) -> Context | ContextSync:
     """The context of one call."""
-    events = [Event.model_validate(event) for event in call.events]
+    event, events = _events(call)
     shared: dict[str, Any] = {
         "attempt": call.attempt,
-        "event": Event.model_validate(call.event),
+        "event": event,
         "events": events,
         "job_id": call.job_id,
         "logger": ReplayLogger(running),
@@ -80,6 +80,14 @@ def new_context(running: Running, call: CallRequest, served: Served) -> Context 
     if served.blocking:
         return ContextSync(group=GroupSync(running), step=StepSync(running), **shared)
     return Context(group=_GROUP, step=Step(running), **shared)
+
+
+def _events(call: CallRequest) -> tuple[Event, list[Event]]:
+    """The trigger and all events; the trigger is the first of them, unless a server differs."""
+    events = [Event.model_validate(event) for event in call.events]
+    if events and call.event == call.events[0]:
+        return events[0], events
+    return Event.model_validate(call.event), events
 
 
 _GROUP = Group()

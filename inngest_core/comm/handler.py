@@ -122,13 +122,14 @@ class CommHandler:
 
     def _refresh(self) -> None:
         """Serve what is on the client now: functions may be created after the endpoint."""
-        functions = self._client.functions if self._functions is None else self._functions
-        if len(functions) != self._known:
-            self._known = len(functions)
-            self._site.functions = _served(functions, self._client)
+        count = self._client.function_count if self._functions is None else len(self._functions)
+        if count != self._known:
+            self._known = count
+            functions = self._client.functions if self._functions is None else self._functions
+            self._site.functions = _served(functions)
 
 
-def _served(functions: Sequence[Function[Any]], client: Inngest) -> dict[str, Served]:
+def _served(functions: Sequence[Function[Any]]) -> dict[str, Served]:
     """Every function by its id, failure handlers included."""
     found: dict[str, Served] = {}
     for function in functions:
@@ -136,14 +137,14 @@ def _served(functions: Sequence[Function[Any]], client: Inngest) -> dict[str, Se
             raise ConfigError(
                 f"functions: expected what create_function returned, got {type(function).__name__}"
             )
-        for served in _with_failure(function, client):
+        for served in _with_failure(function):
             if served.config.id in found:
                 raise ConfigError(f'functions: "{served.config.id}" is served twice')
             found[served.config.id] = served
     return found
 
 
-def _with_failure(function: Function[Any], client: Inngest) -> list[Served]:
+def _with_failure(function: Function[Any]) -> list[Served]:
     # Client middleware is looked up at every call: some may be added later.
     own = Served(
         config=function.config,

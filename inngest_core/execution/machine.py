@@ -14,7 +14,6 @@ have settled.
 from __future__ import annotations
 
 import enum
-import hashlib
 import heapq
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from ..errors import FunctionError, NestedStepError, StepUnexpectedError
 from ..wire.call import CallRequest
+from ..wire.ids import hash_step
 from ..wire.names import Opcode
 from .op import Op
 
@@ -173,29 +173,36 @@ class Machine:
 
         The last memo of a call is always MISSING here: hooks run when it is taken.
         """
-        seen = self._seen
-        count = seen.get(step_id)
-        raw = step_id if count is None else self._repeat(step_id, count)[0]
         memos = self._open
         if len(memos) < 2:
             return MISSING
-        memo = memos.pop(hashlib.sha1(raw.encode()).hexdigest(), MISSING)
+        if step_id in self._seen:
+            return self._recall_repeat(step_id)
+        memo = memos.pop(hash_step(step_id), MISSING)
+        if memo is not MISSING:
+            self._seen[step_id] = 1
+        return memo
+
+    def _recall_repeat(self, step_id: str) -> Any:
+        raw, count = self._repeat(step_id, self._seen[step_id])
+        memo = self._open.pop(hash_step(raw), MISSING)
         if memo is not MISSING:
             self._count(step_id, count, raw)
         return memo
 
     def recall_next(self, step_id: str) -> Any:
         """Like recall, but only if the step is next in the stack and nothing is parked."""
-        if self._parked or len(self._open) < 2:
+        memos, cursor = self._open, self._cursor
+        if len(memos) < 2 or self._parked or step_id in self._seen:
             return MISSING
-        count = self._seen.get(step_id)
-        raw = step_id if count is None else self._repeat(step_id, count)[0]
-        hashed = hashlib.sha1(raw.encode()).hexdigest()
-        if not self._is_next(hashed):
+        hashed = hash_step(step_id)
+        if cursor >= len(self._stack) or self._stack[cursor] != hashed:
             return MISSING
-        self._count(step_id, count, raw)
-        self._cursor += 1
-        return self._open.pop(hashed)
+        memo = memos.pop(hashed, MISSING)
+        if memo is not MISSING:
+            self._seen[step_id] = 1
+            self._cursor = cursor + 1
+        return memo
 
     # ---- where a step stands
 
@@ -213,7 +220,7 @@ class Machine:
         count = self._seen.get(step_id)
         raw, index = (step_id, None) if count is None else self._repeat(step_id, count)
         self._count(step_id, count, raw)
-        hashed = hashlib.sha1(raw.encode()).hexdigest()
+        hashed = hash_step(raw)
         self._alone = self._alone and own
         return Reached(hashed, step_id, index, code, name, opts, race, own)
 

@@ -58,11 +58,11 @@ class Timings:
         self._parts: list[str] = []
 
     def add(self, name: str, since: float) -> None:
-        self._parts.append(f"{name};dur={(perf_counter() - since) * 1000:.0f}")
+        self._parts.append(f"{name};dur={round((perf_counter() - since) * 1000)}")
 
     def header(self) -> str:
-        whole = f"comm_handler;dur={(perf_counter() - self._started) * 1000:.0f}"
-        return ", ".join([whole, *self._parts])
+        whole = round((perf_counter() - self._started) * 1000)
+        return ", ".join([f"comm_handler;dur={whole}", *self._parts])
 
 
 def answer(site: Site, request: CommRequest) -> Flow[CommResponse]:

@@ -28,26 +28,37 @@ class Codec:
     def __init__(self, serializer: Serializer) -> None:
         self._serializer = serializer
         self._by_annotation = isinstance(serializer, DefaultSerializer)
-        # By code object: lambdas and closures are made anew at every call.
-        self._types: dict[Any, Any] = {}
+        self._types: dict[Any, tuple[Any, Any]] = {}
 
     def type_of(self, callable_: Callable[..., Any], output_type: Any = EmptySentinel) -> Any:
         """The type to convert by, or EmptySentinel for plain JSON."""
         if output_type is not EmptySentinel or not self._by_annotation:
             return output_type
+        try:
+            annotation = callable_.__annotations__.get("return")
+        except AttributeError:
+            return self._type_of_object(callable_)
+        if annotation is None:
+            return EmptySentinel
+        # Lambdas and closures are made anew at every call, but not their code.
+        key = id(callable_.__code__) if type(annotation) is str else annotation
+        known = self._types.get(key)
+        return self._learn(key, callable_) if known is None else known[0]
+
+    def _type_of_object(self, callable_: Callable[..., Any]) -> Any:
+        """Of a partial, or an object with a ``__call__``."""
         while isinstance(callable_, functools.partial):
             callable_ = callable_.func
-        annotations = getattr(callable_, "__annotations__", None)
-        if not annotations or annotations.get("return") is None:
-            return EmptySentinel
-        key = getattr(callable_, "__code__", callable_)
-        known = self._types.get(key)
-        return self._learn(key, callable_) if known is None else known
+        if not hasattr(callable_, "__annotations__"):
+            callable_ = getattr(type(callable_), "__call__", callable_)
+        return self.type_of(callable_) if hasattr(callable_, "__code__") else EmptySentinel
 
-    def _learn(self, key: Any, callable_: Callable[..., Any]) -> Any:
+    def _learn(self, key: Any, callable_: Any) -> Any:
         if len(self._types) >= _CACHE_SIZE:
             self._types.clear()
-        self._types[key] = found = _annotated_type(callable_)
+        found = _annotated_type(callable_)
+        # The code is kept with it, so that no other can come to have its id.
+        self._types[key] = found, callable_.__code__
         return found
 
     def dump(self, value: Any, typ: Any, whose: str = "") -> Any:

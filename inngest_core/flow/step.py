@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from ..errors import MiddlewareError, OutputUnserializableError
+from ..errors import Interrupt, MiddlewareError, OutputUnserializableError
 from ..execution.machine import Machine, Reached
 from ..execution.op import memo_data
 from ..execution.reply import step_op
@@ -126,7 +126,13 @@ def step_flow(
         machine.nested()
     standing = machine.stand(step)
     if standing is Standing.WAIT:
-        standing = yield Stand(step)
+        try:
+            standing = yield Stand(step)
+        except Interrupt:
+            raise
+        except BaseException:
+            machine.withdraw(step)
+            raise
     if standing is Standing.RUN:
         yield from execute(running, step)
     if not machine.unasked:

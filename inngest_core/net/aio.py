@@ -13,7 +13,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
-from inspect import isawaitable
 from typing import Any, TypeVar
 
 from ..flow.effect import (
@@ -50,7 +49,7 @@ async def arun(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
             effect = resume(value)
             try:
                 value, resume = perform(effect), flow.send
-                if isawaitable(value):
+                if hasattr(type(value), "__await__"):
                     value = await value
             except BaseException as error:
                 value, resume = error, flow.throw
@@ -159,6 +158,7 @@ class Conductor:
         return await self._wait(future)
 
     async def _leave(self, effect: Leave) -> None:
+        self._obey(self._settle(self._quiet))
         await self._wait(self._loop.create_future())
 
     async def _wait(self, future: asyncio.Future[Any]) -> Any:
@@ -200,6 +200,8 @@ class Conductor:
                 _release(step, verdict.standing)
             self._moved()
         elif verdict.ruling is Ruling.REPLY:
+            # In this order, so that the function has left before the reply is made.
+            self._task.cancel()
             self._settle_outcome(Paused())
         elif verdict.seconds is not None:
             self._stranded = self._loop.call_later(verdict.seconds, self._strand)

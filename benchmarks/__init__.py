@@ -1,0 +1,1 @@
+"""Figures, side by side with the official package: `python -m benchmarks.replay`."""

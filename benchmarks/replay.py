@@ -1,0 +1,228 @@
+"""
+One call request in process, bytes in to bytes out: ours beside the official package.
+
+With 0 to 10,000 memoized steps and one new step behind them, sync and async,
+unsigned and signed. Ours and the official handler take turns in one run, so that
+a noisy machine disturbs both alike; the figure to read is the ratio.
+
+    python -m benchmarks.replay [--steps 0,1,10,100,1000,10000] [--rounds 7]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import inspect
+import json
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import inngest
+import inngest_core
+from inngest_core import CommHandler, CommRequest
+
+KEY = "signkey-test-0123456789abcdef0123456789abcdef"
+SECONDS_A_SAMPLE = 0.05
+Answer = Callable[[], Any]
+Timer = Callable[[int], float]
+
+
+@dataclass
+class Case:
+    """One cell: how many memos, which kind of function, signed or not."""
+
+    steps: int
+    is_async: bool
+    signed: bool
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", default="0,1,10,100,1000,10000")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    print(f"{'steps':>6} {'kind':>6} {'signed':>7} {'ours us':>10} {'official us':>12} {'ratio':>7}")
+    for signed in (False, True):
+        for is_async in (False, True):
+            for steps in map(int, options.steps.split(",")):
+                report(Case(steps, is_async, signed), options.rounds)
+
+
+def report(case: Case, rounds: int) -> None:
+    """Measure one cell and print its line."""
+    loop = asyncio.new_event_loop()
+    sides = [timer(answer(case), loop) for answer in (our_answer, official_answer)]
+    mine, theirs = compare(sides, rounds)
+    loop.close()
+    kind, signed = "async" if case.is_async else "sync", "yes" if case.signed else "no"
+    print(
+        f"{case.steps:6} {kind:>6} {signed:>7} {mine:10.1f} {theirs:12.1f} {theirs / mine:6.1f}x",
+        flush=True,
+    )
+
+
+def compare(sides: list[Timer], rounds: int) -> list[float]:
+    """Median microseconds of each side, measured in turns."""
+    counts = [max(1, int(SECONDS_A_SAMPLE / (side(1) / 1e6))) for side in sides]
+    samples: list[list[float]] = [[] for _ in sides]
+    for _ in range(rounds):
+        for side, count, sample in zip(sides, counts, samples, strict=True):
+            sample.append(side(count))
+    return [statistics.median(sample) for sample in samples]
+
+
+def timer(answer: Answer, loop: asyncio.AbstractEventLoop) -> Timer:
+    """A function that tells the microseconds of one of *count* answers, in a row."""
+    if not inspect.iscoroutinefunction(answer):
+        return lambda count: clocked(answer, count)
+    return lambda count: loop.run_until_complete(aclocked(answer, count))
+
+
+def clocked(answer: Answer, count: int) -> float:
+    started = time.perf_counter()
+    for _ in range(count):
+        status = answer()
+    assert status == 206
+    return (time.perf_counter() - started) / count * 1e6
+
+
+async def aclocked(answer: Answer, count: int) -> float:
+    started = time.perf_counter()
+    for _ in range(count):
+        status = await answer()
+    assert status == 206
+    return (time.perf_counter() - started) / count * 1e6
+
+
+# ---- the request
+
+
+def body_of(steps: int) -> bytes:
+    """A canonical call body with *steps* memos."""
+    ids = [hashlib.sha1(f"step-{n}".encode()).hexdigest() for n in range(steps)]
+    event = {"data": {}, "id": "e", "name": "bench", "ts": 1, "user": {}}
+    doc = {
+        "ctx": {
+            "attempt": 0,
+            "disable_immediate_execution": False,
+            "env": "",
+            "fn_id": "3fb99263-83df-5fa5-b9bd-c1b658ecc15b",
+            "max_attempts": 5,
+            "qi_id": "q",
+            "run_id": "01M81CV4SR9WGEDKMNJWE4XNQ5",
+            "stack": {"current": steps, "stack": ids},
+            "step_id": "step",
+            "use_api": False,
+        },
+        "event": event,
+        "events": [event],
+        "steps": {hashed: {"data": {"n": n, "ok": True}} for n, hashed in enumerate(ids)},
+        "use_api": False,
+        "version": 2,
+    }
+    return json.dumps(doc, sort_keys=True, separators=(",", ":")).encode()
+
+
+def headers_of(body: bytes, signed: bool) -> dict[str, str]:
+    headers = {"content-type": "application/json"}
+    if signed:
+        now = str(int(time.time()))
+        key = KEY.removeprefix("signkey-test-").encode()
+        digest = hmac.new(key, body + now.encode(), hashlib.sha256).hexdigest()
+        headers["x-inngest-signature"] = f"t={now}&s={digest}"
+    return headers
+
+
+QUERY = {"fnId": "bench-f", "stepId": "step"}
+URL = "http://127.0.0.1:8000/api/inngest"
+
+
+def sync_handler(steps: int) -> Callable[[Any], Any]:
+    def handler(ctx: Any) -> None:
+        for n in range(steps + 1):
+            ctx.step.run(f"step-{n}", produce)
+
+    return handler
+
+
+def async_handler(steps: int) -> Callable[[Any], Any]:
+    async def handler(ctx: Any) -> None:
+        for n in range(steps + 1):
+            await ctx.step.run(f"step-{n}", aproduce)
+
+    return handler
+
+
+def produce() -> object:
+    return {"n": 1, "ok": True}
+
+
+async def aproduce() -> object:
+    return {"n": 1, "ok": True}
+
+
+# ---- the two packages
+
+
+def our_answer(case: Case) -> Answer:
+    client = inngest_core.Inngest(app_id="bench", is_production=case.signed, signing_key=KEY)
+    make = async_handler if case.is_async else sync_handler
+    trigger = inngest_core.TriggerEvent(event="bench")
+    client.create_function(fn_id="f", trigger=trigger)(make(case.steps))
+    handler = CommHandler(client=client, framework="flask")
+    body = body_of(case.steps)
+    headers = headers_of(body, case.signed)
+
+    def request() -> CommRequest:
+        return CommRequest("POST", URL, headers, QUERY, body)
+
+    async def answer() -> int:
+        return (await handler.answer(request())).status
+
+    return answer if case.is_async else lambda: handler.answer_sync(request()).status
+
+
+def official_answer(case: Case) -> Answer:
+    from inngest._internal import comm_lib, server_lib
+
+    client = inngest.Inngest(app_id="bench", is_production=case.signed, signing_key=KEY)
+    make = async_handler if case.is_async else sync_handler
+    trigger = inngest.TriggerEvent(event="bench")
+    function = client.create_function(fn_id="f", trigger=trigger)(make(case.steps))
+    handler = comm_lib.CommHandler(
+        client=client,
+        enable_unauthed_sync=None,
+        framework=server_lib.Framework.FLASK,
+        functions=[function],
+        streaming=None,
+    )
+    body = body_of(case.steps)
+    headers = headers_of(body, case.signed)
+
+    def request() -> Any:
+        return comm_lib.CommRequest(
+            body=body,
+            headers=headers,
+            public_path=None,
+            query_params=QUERY,
+            raw_request=None,
+            request_url=URL,
+            serve_origin=None,
+            serve_path=None,
+        )
+
+    async def answer() -> int:
+        return (await handler.post(request())).status_code
+
+    return answer if case.is_async else lambda: handler.post_sync(request()).status_code
+
+
+if __name__ == "__main__":
+    main()

@@ -221,7 +221,7 @@ def _client_actions(exchanges: list[dict[str, Any]]) -> Iterator[tuple[int, dict
 def _matters(entry: Mapping[str, Any]) -> bool:
     path = _path(entry)
     if path.startswith("/e/"):
-        return entry["status"] == 200
+        return bool(entry["status"] == 200)
     cancels = "DELETE" in entry or path.endswith("/cancel")
     return path == "/fn/register" or (cancels and any(len(p) == 26 for p in path.split("/")))
 

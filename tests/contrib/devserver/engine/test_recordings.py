@@ -35,7 +35,7 @@ EXACT = [
     "wait-for-event-timeout",
 ]
 
-NEARLY = {
+NEARLY: dict[str, dict[str, Any]] = {
     # The tick with jitter comes at a random time.
     "cron": {"loose_time": True},
     # The child of the third invoke starts late in the run of its parent.
@@ -60,8 +60,7 @@ def test_calls_are_as_recorded(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(NEARLY))
 def test_calls_are_as_recorded_but_for_chance(name: str) -> None:
-    options: dict[str, Any] = NEARLY[name]
-    assert_as_recorded(Replay(load(name), **options).play())
+    assert_as_recorded(Replay(load(name), **NEARLY[name]).play())
 
 
 def without(sample: dict[str, Any], *slugs: str) -> dict[str, Any]:
@@ -154,7 +153,7 @@ OWN_WORDS = {
 
 
 def assert_output(status: str, output: bytes | None, recorded: Any, case: str) -> None:
-    value = None if output is None else json.loads(output)
+    value: Any = None if output is None else json.loads(output)
     if case in OWN_WORDS:
         assert value["error"].startswith(OWN_WORDS[case])
     elif case == "no-sdk-header-206":

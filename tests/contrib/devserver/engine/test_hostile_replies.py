@@ -1,0 +1,114 @@
+"""Whatever an app answers, the engine neither raises nor leaves a run that nothing will move."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from inngest_contrib.devserver.engine.commands import Settings
+from inngest_core.wire.names import Opcode
+from tests.contrib.devserver.engine.desk import Desk, function
+
+TEXT = st.sampled_from(["", "a", "b", "c", "1s", "-1s", "zz", "2020-01-01T00:00:00Z", "app-f", "w"])
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=4,
+)
+OPTS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(
+        ["duration", "timeout", "event", "if", "function_id", "payload", "parallelMode", "signal"]
+    ),
+    TEXT | st.sampled_from(["race", "true", "broken"]) | ANY | st.just({"data": {}}),
+    max_size=4,
+)
+CODES = st.sampled_from([code.value for code in Opcode] + ["steprun", "Nope"])
+OPS = st.fixed_dictionaries(
+    {"op": CODES, "id": st.sampled_from(["a", "b", "c", "d", ""])},
+    optional={
+        "opts": OPTS | ANY,
+        "data": ANY,
+        "error": ANY,
+        "name": TEXT,
+        "displayName": TEXT | ANY,
+        "timing": ANY,
+    },
+)
+BODIES = st.one_of(
+    st.lists(OPS, max_size=4).map(lambda ops: json.dumps(ops).encode()),
+    ANY.map(lambda value: json.dumps(value).encode()),
+    st.binary(max_size=20),
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["x-inngest-no-retry", "retry-after", "x-inngest-req-version"]),
+    st.sampled_from(["true", "false", "1", "2", "0", "x", "99999999999", "²", "Sun, 99 Nov 2026"]),
+    max_size=3,
+)
+REPLIES = st.tuples(
+    st.sampled_from([200, 201, 204, 206, 206, 206, 206, 302, 400, 500]), HEADERS, BODIES
+)
+
+
+def assert_movable(desk: Desk) -> None:
+    state = desk.engine.state
+    for run in state.runs.values():
+        assert run.jobs or run.waits
+        for job in run.jobs.values():
+            assert state.jobs[job.id] is job
+    for call in desk.open:
+        if call.effect.run_id in state.runs:
+            assert call.effect.job_id in state.jobs
+    assert set(state.calling) == {call.effect.job_id for call in desk.open}
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(REPLIES, max_size=8))
+def test_nothing_an_app_answers_raises_or_hangs(
+    replies: list[tuple[int, dict[str, str], bytes]],
+) -> None:
+    desk = Desk(Settings(retry_interval=10))
+    desk.sync(function(retries=1), function("w"))
+    desk.send("f")
+    for status, headers, body in replies:
+        if not desk.open:
+            desk.wait(2000)
+            desk.send("w")
+        if not desk.open:
+            break
+        desk.reply(desk.take(), status, body, **headers)
+        assert_movable(desk)
+    finish(desk)
+    assert desk.engine.state.runs == {}
+
+
+def finish(desk: Desk) -> None:
+    """Answer everything that is still open or comes up within two years."""
+    for _ in range(20):
+        while desk.open:
+            desk.reply(desk.take(), 200, {"done": True})
+        desk.wait(100 * 24 * 3600 * 1000)
+
+
+def deep(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+def test_json_nested_too_deeply_is_a_failed_attempt() -> None:
+    desk = Desk()
+    desk.sync(function())
+    for status in (200, 206, 500):
+        desk.send("f")
+        desk.reply(desk.take(), status, deep(200_000))
+    assert desk.status() == ["COMPLETED", "FAILED", "FAILED"]
+
+
+def test_lone_surrogates_and_huge_numbers_survive() -> None:
+    desk = Desk()
+    desk.sync(function())
+    desk.send("f")
+    big: Any = {"s": "\ud800", "n": 12345678901234567890, "f": 1e300}
+    desk.answer({"id": "a", "op": "StepRun", "data": big})
+    assert desk.take().body["steps"]["a"]["data"]["s"] == "\ud800"

@@ -51,25 +51,36 @@ class _Base:
     def __init__(self, running: Running) -> None:
         self._running = running
 
+    def _own(self) -> bool:
+        """Whether the caller stands in the handler's own task; a blocking function has no other."""
+        task = self._running.task
+        return task is None or asyncio.current_task() is task
+
     def _call(
         self, step_id: str, handler: Callable[..., Any], args: tuple[Any, ...], output_type: Any
     ) -> Flow[Any]:
         body = callable_body(self._running, step_id, handler, args, output_type)
-        return step_flow(self._running, step_id, Opcode.STEP_RUN, body=body)
+        return step_flow(self._running, step_id, Opcode.STEP_RUN, own=self._own(), body=body)
 
     def _send(self, step_id: str, events: Event | Sequence[Event]) -> Flow[Any]:
-        return step_flow(
-            self._running, step_id, Opcode.STEP_RUN, body=_send_body(self._running, events)
-        )
+        body = _send_body(self._running, events)
+        return step_flow(self._running, step_id, Opcode.STEP_RUN, own=self._own(), body=body)
 
     def _sleep(self, step_id: str, opts: dict[str, Any]) -> Flow[Any]:
-        return step_flow(self._running, step_id, Opcode.SLEEP, opts=opts)
+        return step_flow(self._running, step_id, Opcode.SLEEP, own=self._own(), opts=opts)
 
     def _wait(
         self, step_id: str, event: str, if_exp: str | None, timeout: Duration
     ) -> Flow[Any]:
         opts = wait_opts(event, if_exp, timeout)
-        return step_flow(self._running, step_id, Opcode.WAIT_FOR_EVENT, name=event, opts=opts)
+        return step_flow(
+            self._running,
+            step_id,
+            Opcode.WAIT_FOR_EVENT,
+            own=self._own(),
+            name=event,
+            opts=opts,
+        )
 
     def _invoke(
         self,
@@ -80,7 +91,7 @@ class _Base:
         v: str | None,
     ) -> Flow[Any]:
         opts = invoke_opts(function_id, data, v, timeout)
-        return step_flow(self._running, step_id, Opcode.INVOKE, opts=opts)
+        return step_flow(self._running, step_id, Opcode.INVOKE, own=self._own(), opts=opts)
 
     def _function_id(self, app_id: str | None, function_id: str) -> str:
         return f"{app_id or self._running.home.config.app_id}-{function_id}"
@@ -146,9 +157,10 @@ class Step(_Base):
         attempt has failed.
         """
         running = self._running
-        if not running.in_own_task() or (
-            (memo := running.machine.recall_next(step_id)) is MISSING
-        ):
+        memo = MISSING
+        if asyncio.current_task() is running.task:
+            memo = running.machine.recall_next(step_id)
+        if memo is MISSING:
             memo = await arun(
                 self._call(step_id, handler, handler_args, output_type), running.perform
             )

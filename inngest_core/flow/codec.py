@@ -23,42 +23,42 @@ _CACHE_SIZE = 1024
 class Codec:
     """A client's serializer, and what it remembers of callables."""
 
-    __slots__ = ("_by_annotation", "_serializer", "_types")
+    __slots__ = ("_by_annotation", "_by_code", "_serializer")
 
     def __init__(self, serializer: Serializer) -> None:
         self._serializer = serializer
         self._by_annotation = isinstance(serializer, DefaultSerializer)
-        self._types: dict[Any, tuple[Any, Any]] = {}
+        self._by_code: dict[int, tuple[Any, Any]] = {}
 
     def type_of(self, callable_: Callable[..., Any], output_type: Any = EmptySentinel) -> Any:
         """The type to convert by, or EmptySentinel for plain JSON."""
         if output_type is not EmptySentinel or not self._by_annotation:
             return output_type
         try:
-            annotation = callable_.__annotations__.get("return")
+            # Lambdas and closures are made anew at every call, but not their code.
+            known = self._by_code.get(id(callable_.__code__))
         except AttributeError:
             return self._type_of_object(callable_)
-        if annotation is None:
-            return EmptySentinel
-        # Lambdas and closures are made anew at every call, but not their code.
-        key = id(callable_.__code__) if type(annotation) is str else annotation
-        known = self._types.get(key)
-        return self._learn(key, callable_) if known is None else known[0]
+        return self._learn(callable_) if known is None else known[1]
 
-    def _type_of_object(self, callable_: Callable[..., Any]) -> Any:
+    def _type_of_object(self, callable_: Any) -> Any:
         """Of a partial, or an object with a ``__call__``."""
         while isinstance(callable_, functools.partial):
             callable_ = callable_.func
-        if not hasattr(callable_, "__annotations__"):
-            callable_ = getattr(type(callable_), "__call__", callable_)
+        if not hasattr(callable_, "__code__"):
+            callable_ = getattr(type(callable_), "__call__", None)
         return self.type_of(callable_) if hasattr(callable_, "__code__") else EmptySentinel
 
-    def _learn(self, key: Any, callable_: Any) -> Any:
-        if len(self._types) >= _CACHE_SIZE:
-            self._types.clear()
-        found = _annotated_type(callable_)
+    def _learn(self, callable_: Any) -> Any:
+        annotation = callable_.__annotations__.get("return")
+        if annotation is not None and not isinstance(annotation, str):
+            # Two closures of one code may name different types.
+            return annotation if beyond_json(annotation) else EmptySentinel
+        if len(self._by_code) >= _CACHE_SIZE:
+            self._by_code.clear()
+        found = EmptySentinel if annotation is None else _annotated_type(callable_)
         # The code is kept with it, so that no other can come to have its id.
-        self._types[key] = found, callable_.__code__
+        self._by_code[id(callable_.__code__)] = callable_.__code__, found
         return found
 
     def dump(self, value: Any, typ: Any, whose: str = "") -> Any:

@@ -60,14 +60,14 @@ class Call:
     Run a handler; the result is its outcome.
 
     settle: asked by an awaiting driver about the steps that wait (see Machine.settle).
-    connect: is given the driver's way to perform the effects of steps, and a
-    function that tells whether the caller stands in the handler's own task.
+    connect: is given the driver's way to perform the effects of steps, and the
+    handler's own task, or None where the driver blocks.
     """
 
     handler: Callable[[Any], Any]
     context: Any
     settle: Callable[..., Verdict]
-    connect: Callable[[Callable[[Effect], Any], Callable[[], bool]], None]
+    connect: Callable[[Callable[[Effect], Any], object], None]
 
 
 @dataclass(slots=True)

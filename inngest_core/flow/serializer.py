@@ -63,6 +63,14 @@ class DefaultSerializer(PydanticSerializer):
 
 def beyond_json(annotation: Any) -> bool:
     """Whether an annotation names something that JSON lacks, at any depth."""
+    try:
+        return _beyond_json(annotation)
+    except TypeError:
+        # Not hashable, so not cached.
+        return _names_beyond_json(annotation)
+
+
+def _names_beyond_json(annotation: Any) -> bool:
     if isinstance(annotation, type):
         if issubclass(annotation, _BEYOND_JSON) or dataclasses.is_dataclass(annotation):
             return True
@@ -71,6 +79,9 @@ def beyond_json(annotation: Any) -> bool:
         ):
             return True
     return any(map(beyond_json, typing.get_args(annotation)))
+
+
+_beyond_json = functools.lru_cache(maxsize=_CACHE_SIZE)(_names_beyond_json)
 
 
 @hookimpl(trylast=True)  # type: ignore[untyped-decorator]  # the marker keeps any signature

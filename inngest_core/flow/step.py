@@ -38,16 +38,16 @@ class Running:
         "awake",
         "codec",
         "home",
-        "in_own_task",
         "machine",
         "perform",
         "pipeline",
         "request",
         "step_error",
+        "task",
     )
 
     perform: Callable[[Effect], Any]
-    in_own_task: Callable[[], bool]
+    task: object
 
     def __init__(
         self, home: Home, machine: Machine, request: CallRequest, pipeline: Pipeline
@@ -61,12 +61,10 @@ class Running:
         """Whether everything that ran before is behind us; loggers are quiet until then."""
         self.step_error: Exception | None = None
 
-    def connect(
-        self, perform: Callable[[Effect], Any], in_own_task: Callable[[], bool]
-    ) -> None:
-        """Take what a driver offers to the steps of the call it is about to run."""
+    def connect(self, perform: Callable[[Effect], Any], task: object) -> None:
+        """Take what a driver offers to steps; task: the handler's own, None if it blocks."""
         self.perform = perform
-        self.in_own_task = in_own_task
+        self.task = task
 
     def value(self, memo: Any, handler: Callable[..., Any], output_type: Any) -> Any:
         """What a step returns to the function, of its memo."""
@@ -102,12 +100,13 @@ def step_flow(
     step_id: str,
     code: Opcode,
     *,
+    own: bool,
     body: Body | None = None,
     name: str | None = None,
     opts: dict[str, Any] | None = None,
 ) -> Flow[Any]:
     """
-    The memo of a step.
+    The memo of a step. own: it was called in the handler's own task.
 
     A step without one is executed here, planned, or left to the server; either
     way the function does not continue behind it in this call.
@@ -119,7 +118,7 @@ def step_flow(
         name=name or step_id,
         opts=opts,
         race=parallel_mode.get() is ParallelMode.RACE,
-        own=running.in_own_task(),
+        own=own,
     )
     step.body = body
     if inside_step.get():

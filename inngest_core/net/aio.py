@@ -130,8 +130,11 @@ class Conductor:
         # Tasks that stand in a step, and their futures.
         self._waiting: dict[asyncio.Future[Any], asyncio.Task[Any]] = {}
         self._outcome: asyncio.Future[Outcome[Any]] = self._loop.create_future()
-        effect.connect(self._perform, self._in_own_task)
-        self._task: asyncio.Task[Any] = self._loop.create_task(effect.handler(effect.context))
+        # Not by loop.create_task: an eager factory would start the function in here.
+        self._task: asyncio.Task[Any] = asyncio.Task(
+            effect.handler(effect.context), loop=self._loop
+        )
+        effect.connect(self._perform, self._task)
         self._task.add_done_callback(self._ended)
 
     async def conduct(self) -> Outcome[Any]:
@@ -148,9 +151,6 @@ class Conductor:
 
     def _perform(self, effect: Effect) -> Any:
         return self._perform_by_type[type(effect)](effect)
-
-    def _in_own_task(self) -> bool:
-        return asyncio.current_task() is self._task
 
     async def _stand(self, effect: Stand) -> Standing:
         future: asyncio.Future[Standing] = self._loop.create_future()

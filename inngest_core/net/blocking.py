@@ -70,18 +70,13 @@ class BlockingDriver:
         return self._transport.send(effect.request)
 
     def _call(self, effect: Call) -> Outcome[Any]:
-        effect.connect(self.perform, _always)
+        effect.connect(self.perform, None)
         try:
             return Ok(effect.handler(effect.context))
         except Interrupt:
             return Paused()
         except Exception as error:
             return Err(error)
-
-
-def _always() -> bool:
-    """A blocking function has one task only: its own."""
-    return True
 
 
 def _do(effect: Do) -> Any:

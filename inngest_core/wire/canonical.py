@@ -6,7 +6,8 @@ import json
 import math
 
 _SAFE_INT = 2**53
-_SAFE_FLOAT = 1e-5
+# Below it Python writes an exponent, and the canonical form does not yet.
+_SAFE_FLOAT = 1e-4
 
 _dump = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
@@ -19,7 +20,10 @@ def canonical(value: object) -> bytes:
         return _dump(value).encode()
     import jcs
 
-    encoded: bytes = jcs.canonicalize(value)
+    try:
+        encoded: bytes = jcs.canonicalize(value)
+    except OverflowError as error:
+        raise ValueError(f"a number has no canonical form: {error}") from None
     return encoded
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 
-from .context import Context, ContextSync
 from .engine import Engine
 from .env import Config, resolve
 from .errors import ConfigError
@@ -35,11 +34,15 @@ from .wire.config import (
 from .wire.event import Event
 from .wire.register import FunctionConfig
 
+if TYPE_CHECKING:
+    # Contexts hold steps, and those need asyncio: a blocking program never does.
+    from .context import Context, ContextSync
+
 T = TypeVar("T")
 
-AsyncHandler = Callable[[Context], Awaitable[T]]
-SyncHandler = Callable[[ContextSync], T]
-FailureHandler = Union[Callable[[Context], Awaitable[Any]], Callable[[ContextSync], Any]]
+AsyncHandler = Callable[["Context"], Awaitable[T]]
+SyncHandler = Callable[["ContextSync"], T]
+FailureHandler = Union[Callable[["Context"], Awaitable[Any]], Callable[["ContextSync"], Any]]
 
 BUILTIN_PLUGINS = ("inngest_core.net.http", "inngest_core.flow.serializer")
 

@@ -15,8 +15,10 @@ def _object(value: object) -> object:
     # 3 MB event would cost more than the rest of the call. Sending dumps it all.
     if value is None:
         return {}
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value
+    if isinstance(value, Mapping):
+        return dict(value)
     raise ValueError(f"event data must be an object, got {type(value).__name__}")
 
 

@@ -10,6 +10,7 @@ from ..errors import ConfigError
 SECOND = 1000
 _UNITS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": SECOND, "ms": 1}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|w|d|h|m|s)")
+_MAX_DIGITS = 32
 
 
 def parse_duration(text: str) -> int:
@@ -17,7 +18,7 @@ def parse_duration(text: str) -> int:
     total = 0.0
     end = 0
     for part in _PART.finditer(text):
-        if part.start() != end:
+        if part.start() != end or len(part[1]) > _MAX_DIGITS:
             break
         total += float(part[1]) * _UNITS[part[2]]
         end = part.end()

@@ -27,7 +27,7 @@ from inngest_contrib.devserver.engine.text import write_key
 from inngest_contrib.devserver.lock import FileLock
 from inngest_contrib.devserver.tables import APPLICATION_ID, SCHEMA, TABLES, VERSION
 
-Statements = list[tuple[str, Sequence[Sequence[Any]]]]
+Statements = Sequence[tuple[str, Sequence[Sequence[Any]]]]
 
 _CHECKPOINT_BYTES = 4 * 1024 * 1024
 _LOOK_EVERY = 64
@@ -42,6 +42,8 @@ class Store:
 
     def __init__(self, path: str | None, *, full: bool = False, owner: str = "") -> None:
         self._path = path
+        if path is not None:
+            _make_private(path)
         self._lock = None if path is None else FileLock(f"{path}-lock", owner)
         try:
             self._db = _open(path, full=full)
@@ -57,12 +59,11 @@ class Store:
         rows: dict[str, list[tuple[Any, ...]]] = {}
         for (table, _), record in changes.put.items():
             rows.setdefault(table, []).append(TABLES[table].row(record))
-        statements: Statements = [(TABLES[table].put, rows[table]) for table in rows]
+        puts = [(TABLES[table].put, rows[table]) for table in rows]
         gone: dict[str, list[tuple[Any, ...]]] = {}
         for (table, _), record in changes.gone.items():
             gone.setdefault(table, []).append(TABLES[table].key(record))
-        statements += [(TABLES[table].delete, gone[table]) for table in gone]
-        return statements
+        return puts + [(TABLES[table].delete, gone[table]) for table in gone]
 
     def commit(self, statements: Statements) -> None:
         """Store a turn's changes, all or none."""
@@ -192,7 +193,6 @@ def _open(path: str | None, *, full: bool) -> sqlite3.Connection:
         db = _connect(":memory:")
         _create(db)
         return db
-    _make_private(path)
     db = _connect(path)
     try:
         db.execute("PRAGMA journal_mode=WAL")

@@ -1,0 +1,285 @@
+"""The loop: answers after the commit, dispatches at once, stops in order, goes on after kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inngest_contrib.devserver.engine.commands import NewEvent, ReceiveEvents, SyncApp
+from inngest_contrib.devserver.loop import Server, ServerConfig, ServerStopped
+from inngest_core.wire.http import CommRequest, CommResponse
+from tests.contrib.devserver.engine.desk import (
+    HEADERS,
+    URL,
+    Equality,
+    function,
+    next_minute,
+    op,
+    run_op,
+)
+
+Answer = Callable[[dict[str, Any]], Awaitable[tuple[int, Any]]]
+
+
+class App:
+    """An app in this process: what it answers is a function of the call's body."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.calls: list[dict[str, Any]] = []
+
+    async def answer(self, request: CommRequest) -> CommResponse:
+        body = json.loads(request.body)
+        self.calls.append(body)
+        status, value = await self._answer(body)
+        return CommResponse(status, dict(HEADERS), json.dumps(value).encode())
+
+
+@asynccontextmanager
+async def serving(app: App, **config: Any) -> AsyncIterator[Server]:
+    server = new_server(**config)
+    await server.start()
+    server.attach(URL, app)
+    await server.submit(SyncApp(name="app", url=URL, functions=[function()]))
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def new_server(**config: Any) -> Server:
+    return Server(ServerConfig(**config), expressions=Equality(), next_tick=next_minute)
+
+
+async def send(server: Server, count: int = 1) -> list[str]:
+    ids: list[str] = await server.submit(ReceiveEvents([NewEvent(name="f")] * count))
+    return ids
+
+
+async def all_ended(server: Server, count: int = 1) -> None:
+    for _ in range(2000):
+        runs = server.reads.runs(limit=100)
+        if len(runs) >= count and all(run.ended_at for run in runs):
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"not ended: {server.reads.runs(limit=100)}")
+
+
+async def return_at_once(body: dict[str, Any]) -> tuple[int, Any]:
+    return 200, "done"
+
+
+def steps_then_done(steps: int) -> Answer:
+    async def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        done = len(body["steps"])
+        return (206, [run_op(f"s{done}")]) if done < steps else (200, done)
+
+    return answer
+
+
+@pytest.mark.parametrize("durability", ["normal", "full"])
+def test_runs_complete(tmp_path: Path, durability: str) -> None:
+    async def scenario() -> None:
+        app = App(steps_then_done(3))
+        database = str(tmp_path / "x.db")
+        async with serving(app, database=database, durability=durability) as server:
+            await send(server, 10)
+            await all_ended(server, 10)
+            assert {run.output for run in server.reads.runs()} == {3}
+        assert len(app.calls) == 40
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_comes_after_the_commit(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        database = str(tmp_path / "x.db")
+        async with serving(App(return_at_once), database=database) as server:
+            (event_id,) = await send(server)
+            with sqlite3.connect(database) as other:
+                found = other.execute("SELECT id FROM events WHERE id = ?", (event_id,)).fetchall()
+            assert found == [(event_id,)]
+
+    asyncio.run(scenario())
+
+
+def test_a_step_is_dispatched_when_it_is_due() -> None:
+    async def sleep_once(body: dict[str, Any]) -> tuple[int, Any]:
+        return (200, None) if body["steps"] else (206, [op("Sleep", "s", duration="200ms")])
+
+    async def scenario() -> None:
+        async with serving(App(sleep_once)) as server:
+            began = time.monotonic()
+            await send(server)
+            await all_ended(server)
+            assert 0.2 <= time.monotonic() - began < 1.0
+
+    asyncio.run(scenario())
+
+
+def test_stopping_waits_for_calls_in_progress(tmp_path: Path) -> None:
+    async def slowly(body: dict[str, Any]) -> tuple[int, Any]:
+        await asyncio.sleep(0.2)
+        return 200, "kept"
+
+    async def scenario() -> None:
+        database = str(tmp_path / "x.db")
+        async with serving(App(slowly), database=database) as server:
+            await send(server)
+            await asyncio.sleep(0.05)
+        with pytest.raises(ServerStopped):
+            await send(server)
+        with sqlite3.connect(database) as db:
+            assert db.execute("SELECT status, output FROM runs").fetchall() == [
+                ("COMPLETED", b'"kept"')
+            ]
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_outlasts_the_grace_is_made_again_at_the_next_start(tmp_path: Path) -> None:
+    async def hang(body: dict[str, Any]) -> tuple[int, Any]:
+        await asyncio.sleep(60)
+        return 200, None
+
+    async def scenario() -> None:
+        database = str(tmp_path / "x.db")
+        server = new_server(database=database)
+        await server.start()
+        server.attach(URL, App(hang))
+        await server.submit(SyncApp(name="app", url=URL, functions=[function()]))
+        await send(server)
+        await asyncio.sleep(0.05)
+        await server.stop(grace=0.05)
+        app = App(return_at_once)
+        async with serving(app, database=database) as second:
+            await all_ended(second)
+        assert [call["ctx"]["attempt"] for call in app.calls] == [0]
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_fails_stops_the_server_and_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(App(return_at_once), database=str(tmp_path / "x.db")) as server:
+
+            def fail(statements: Any) -> None:
+                raise sqlite3.OperationalError("database or disk is full")
+
+            server._store.commit = fail  # type: ignore[method-assign]
+            with pytest.raises(ServerStopped, match="disk is full"):
+                await send(server)
+            with pytest.raises(ServerStopped):
+                await send(server)
+
+    asyncio.run(scenario())
+
+
+def test_an_app_that_raises_fails_its_run_only() -> None:
+    async def explode(body: dict[str, Any]) -> tuple[int, Any]:
+        raise RuntimeError("oh no")
+
+    async def scenario() -> None:
+        async with serving(App(explode)) as server:
+            await send(server)
+            await all_ended(server)
+            (run,) = server.reads.runs()
+            assert run.status == "FAILED"
+            assert "oh no" in run.output["message"]
+
+    asyncio.run(scenario())
+
+
+def test_watchers_hear_of_every_commit_until_they_stop() -> None:
+    async def scenario() -> None:
+        async with serving(App(return_at_once)) as server:
+            heard: list[str] = []
+            stop = server.watch(lambda records: heard.extend(r.TABLE for r in records))
+            await send(server)
+            await all_ended(server)
+            assert {"events", "runs", "jobs"} <= set(heard)
+            stop()
+            heard.clear()
+            await send(server)
+            assert heard == []
+
+    asyncio.run(scenario())
+
+
+# --- kill -9 --------------------------------------------------------------------------------
+
+ROUNDS = 3
+STEPS = 12
+
+
+def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    database = str(tmp_path / "x.db")
+    acknowledged: set[str] = set()
+    executed: list[tuple[int, str, str]] = []
+    known_at: dict[int, set[tuple[str, str]]] = {}
+    for life in range(ROUNDS):
+        known_at[life] = stored_results(database)
+        lines = run_victim(database, kill_after=0.35 + 0.1 * life)
+        read_lines(lines, life, acknowledged, executed)
+    known_at[ROUNDS] = stored_results(database)
+    lines = run_victim(database, kill_after=None)
+    read_lines(lines, ROUNDS, acknowledged, executed)
+
+    assert acknowledged
+    with sqlite3.connect(database) as db:
+        runs = db.execute("SELECT event_ids, status FROM runs").fetchall()
+    assert acknowledged <= {event for event, _ in runs}
+    assert Counter(status for _, status in runs) == {"COMPLETED": len(runs)}
+    again = [(run, step) for life, run, step in executed if (run, step) in known_at[life]]
+    assert again == [], "steps whose results were stored were run again"
+
+
+def stored_results(database: str) -> set[tuple[str, str]]:
+    if not Path(database).exists():
+        return set()
+    with sqlite3.connect(database) as db:
+        return set(db.execute("SELECT run_id, name FROM steps WHERE memo IS NOT NULL"))
+
+
+def run_victim(database: str, *, kill_after: float | None) -> list[str]:
+    victim = subprocess.Popen(
+        [sys.executable, "-m", "tests.contrib.devserver.victim", database, str(STEPS)]
+        + ([] if kill_after else ["finish"]),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    try:
+        assert victim.stdout is not None
+        first = victim.stdout.readline()
+        assert first == "started\n"
+        if kill_after is not None:
+            time.sleep(kill_after)
+            victim.send_signal(signal.SIGKILL)
+        output, _ = victim.communicate(timeout=40)
+    finally:
+        victim.kill()
+    return output.splitlines()
+
+
+def read_lines(
+    lines: list[str], life: int, acknowledged: set[str], executed: list[tuple[int, str, str]]
+) -> None:
+    for line in lines:
+        match line.split():
+            case ["sent", event_id] if len(event_id) == 26:
+                acknowledged.add(event_id)
+            case ["ran", run_id, step] if len(run_id) == 26:
+                executed.append((life, run_id, step))

@@ -79,7 +79,7 @@ def dev(
     """Run an Inngest server on this machine, for development and tests."""
     if db and in_memory:
         raise click.UsageError("--db and --in-memory exclude each other.")
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    _log_to_terminal(log_level)
     serving = _serving()
     options = serving.Options(
         urls=tuple(url if "://" in url else f"http://{url}" for url in urls),
@@ -94,6 +94,12 @@ def dev(
         poll_interval=poll_interval,
     )
     _run(serving, options)
+
+
+def _log_to_terminal(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    # Apps in this process send through httpx, which tells every request at the level info.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _serving() -> Any:

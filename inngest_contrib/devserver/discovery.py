@@ -121,6 +121,8 @@ async def _put(client: aiohttp.ClientSession, url: str) -> str:
             return _judge(response.status, text)
     except asyncio.TimeoutError:
         return f"no answer within {REQUEST_SECONDS:.0f} seconds"
+    except aiohttp.ClientConnectorError as error:
+        return f"nobody answers there ({error.os_error})"
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return f"nobody answers there ({error})"
 

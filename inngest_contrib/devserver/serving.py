@@ -28,7 +28,7 @@ from inngest_contrib.devserver.lock import StoreInUse
 from inngest_contrib.devserver.loop import Server, ServerConfig
 from inngest_contrib.devserver.sockets import is_loopback, listen
 from inngest_contrib.devserver.store import StoreRefused
-from inngest_core.version import VERSION
+from inngest_core import __version__
 
 logger = logging.getLogger("inngest.devserver")
 
@@ -87,7 +87,7 @@ async def _serve(
     ready: Callable[[str], None],
     stop: asyncio.Event,
 ) -> None:
-    api = Api(server, expressions, VERSION, _start_options(options))
+    api = Api(server, expressions, __version__, _start_options(options))
     any_host = not is_loopback(options.host)
     web = _Web(
         uvicorn.Config(

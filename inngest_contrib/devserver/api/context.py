@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -37,10 +36,6 @@ class Api:
     def reads(self) -> Reads:
         """What was committed."""
         return self.server.reads
-
-    def now(self) -> int:
-        """Unix milliseconds."""
-        return int(time.time() * 1000)
 
 
 Handler = Callable[[Api, Request], Awaitable[Response]]

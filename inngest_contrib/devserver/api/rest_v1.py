@@ -18,12 +18,18 @@ _NO_STATE = "runtime state is no longer available for runID: {}"
 
 
 async def events(api: Api, request: Request) -> Response:
-    """GET /v1/events: newest first; the cursor is the last id of the page before."""
+    """GET /v1/events: newest first; the cursor is the last id of the page before.
+
+    The server's own events are shown where one of them is asked for by its name.
+    """
     query = request.query_params
+    name = query.get("name") or None
     cursor = query.get("cursor") or None
     if cursor and not is_ulid(cursor):
         raise ApiError(400, f"Invalid cursor: {cursor}")
-    found = api.reads.events(name=query.get("name") or None, before=cursor, limit=_limit(request))
+    found = api.reads.events(
+        name=name, include_internal=name is not None, before=cursor, limit=_limit(request)
+    )
     return reply_v1([event_v1(event) for event in found])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +41,14 @@ def eventually(ask: Callable[[], Any], *, seconds: float = PATIENCE, what: str =
             raise AssertionError(f"{what} did not happen within {seconds} seconds")
         time.sleep(0.02)
     return answer
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class HasHttp(Protocol):
@@ -237,7 +246,13 @@ class StandIn:
         )
         if call.method == "POST":
             self.calls.append(call)
-        _write(handler, self.on_put(call) if call.method == "PUT" else self.answer(call))
+        try:
+            reply = self.on_put(call) if call.method == "PUT" else self.answer(call)
+        except ConnectionAbortedError:
+            # So an `answer` hangs up.
+            handler.close_connection = True
+            return
+        _write(handler, reply)
 
     def function(self, app: str, name: str, **config: Any) -> dict[str, Any]:
         """Make the registration of a function of this stand-in."""

@@ -415,6 +415,15 @@ def test_events_are_listed_newest_first_and_page_by_page(server: Running) -> Non
     assert [event["internal_id"] for event in rest] == ids[:1]
 
 
+def test_events_of_the_server_are_listed_when_named(server: Running, app: StandIn) -> None:
+    app.register(server, "own", app.function("own", "f"))
+    run = server.run("own/f")
+    named = server.get("/v1/events", name="inngest/function.finished")["data"]
+    assert run["id"] in [event["data"]["run_id"] for event in named]
+    listed = server.get("/v1/events", limit=100)["data"]
+    assert not [event for event in listed if event["name"].startswith("inngest/")]
+
+
 # --- bad requests -----------------------------------------------------------------------------
 
 

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import pytest
 from click.testing import CliRunner
 
 from inngest_contrib.devserver.command import dev
+from inngest_contrib.devserver.plugin import inngest_commands
 from tests.contrib.devserver.live import Call, Reply, StandIn, eventually, nap
 
 ROOT = Path(__file__).parents[3]
@@ -177,3 +179,17 @@ def test_a_directory_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     result = CliRunner().invoke(dev, ["--port", "0", "--db", str(tmp_path / "file" / "x.db")])
     assert result.exit_code == 1
     assert "Cannot make the directory" in result.output
+
+
+def test_the_plugin_adds_the_command() -> None:
+    group = click.Group()
+    inngest_commands(group)
+    assert list(group.commands) == ["dev"]
+    assert "--retry-interval" in CliRunner().invoke(group, ["dev", "--help"]).output
+
+
+def test_an_address_without_a_scheme_is_completed(tmp_path: Path, app: StandIn) -> None:
+    bare = app.url.removeprefix("http://")
+    with started(tmp_path, "--in-memory", "--poll-interval", "0.2", "-u", bare) as server:
+        assert server.http.get("/dev").json()["startOpts"]["urls"] == [app.url]
+        eventually(lambda: "registered with another server" in server.log())

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.contrib.devserver.live import Call, Reply, Running, StandIn, eventually, running
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.contrib.devserver.live import (
+    Call,
+    Reply,
+    Running,
+    StandIn,
+    eventually,
+    free_port,
+    running,
+)
 
 
 def syncing(app: StandIn, server: Running, name: str) -> None:

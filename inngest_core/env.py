@@ -113,7 +113,7 @@ def resolve(
     thread_pool_size: int | None = None,
 ) -> Config:
     """The Config of these arguments; each beats its variable. ConfigError names what is wrong."""
-    if not isinstance(app_id, str) or not app_id:
+    if not (isinstance(app_id, str) and app_id):
         raise ConfigError("app_id: a client needs a non-empty app id")
     read = _Reader(environ)
     production = read.production() if is_production is None else is_production
@@ -123,9 +123,9 @@ def resolve(
         env=env or read.first(*_ENV_SOURCES),
         is_production=production,
         platform=read.platform(),
-        event_key=event_key or read.first("INNGEST_EVENT_KEY"),
-        signing_key=signing_key or read.first("INNGEST_SIGNING_KEY"),
-        signing_key_fallback=signing_key_fallback or read.first("INNGEST_SIGNING_KEY_FALLBACK"),
+        event_key=read.key("INNGEST_EVENT_KEY", event_key),
+        signing_key=read.key("INNGEST_SIGNING_KEY", signing_key),
+        signing_key_fallback=read.key("INNGEST_SIGNING_KEY_FALLBACK", signing_key_fallback),
         shown_api_origin=read.origin(
             "INNGEST_API_BASE_URL", api_base_url, API_ORIGIN if production else DEV_ORIGIN
         ),
@@ -174,6 +174,10 @@ class _Reader:
         """The first of these variables that has a value."""
         return next((value for name in names if (value := self._environ.get(name))), None)
 
+    def key(self, name: str, given: str | None) -> str | None:
+        """A key, without the line break that a file or a copy may have left behind it."""
+        return (given or self.first(name) or "").strip() or None
+
     def production(self) -> bool:
         # A URL or host means dev, at that address. Other text means dev as well.
         return self._environ.get("INNGEST_DEV", "").lower() in _FALSE
@@ -194,13 +198,13 @@ class _Reader:
         return check_origin("INNGEST_DEV", url)
 
     def flag(self, name: str, default: bool) -> bool:
-        value = self._environ.get(name)
+        value = self.first(name)
         return default if value is None else value.lower() not in _FALSE
 
     def count(self, name: str, given: int | None) -> int | None:
         text = self.first(name)
         if given is None and text is not None:
-            if not text.isdigit():
+            if not (text.isascii() and text.isdigit()):
                 raise ConfigError(f'{name}: expected a number of threads, got "{text}"')
             given = int(text)
         if given is not None and given < 1:

@@ -28,7 +28,11 @@ InngestError
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Sequence
+
+_HOME = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_MAX_TEXT = 64 * 1024
 
 
 class InngestError(Exception):
@@ -52,8 +56,6 @@ class InngestError(Exception):
 
     @property
     def stack(self) -> str | None:
-        from .result import format_stack
-
         return format_stack(self)
 
 
@@ -282,3 +284,35 @@ class Interrupt(BaseException):
 
     A BaseException, so that ``except Exception`` in user code does not see it.
     """
+
+
+# ---- errors as text
+
+
+def format_stack(error: BaseException) -> str | None:
+    """The traceback of *error* with the user's frames and without ours; None if it has none."""
+    if error.__traceback__ is None:
+        return None
+    import traceback
+
+    frames = traceback.StackSummary.extract(
+        frame for frame in traceback.walk_tb(error.__traceback__) if not _ours(frame[0].f_code)
+    )
+    lines = ["Traceback (most recent call last):\n", *frames.format()]
+    return fit("".join(lines + traceback.format_exception_only(type(error), error)))
+
+
+def _ours(code: object) -> bool:
+    filename: str = getattr(code, "co_filename", "")
+    return filename.startswith(_HOME)
+
+
+def fit(text: str) -> str:
+    """Make a text fit for the wire: UTF-8 can say it, and a reader would finish it."""
+    if not text.isascii():
+        # Names of files may hold surrogates, which no reply could carry.
+        text = text.encode(errors="backslashreplace").decode()
+    if len(text) <= _MAX_TEXT:
+        return text
+    half = _MAX_TEXT // 2
+    return f"{text[:half]}\n[{len(text) - _MAX_TEXT} characters cut]\n{text[-half:]}"

@@ -6,17 +6,13 @@ The machine and middleware pass outcomes on instead of exceptions in flight.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Generic, NoReturn, TypeVar, Union
+from typing import Generic, NoReturn, TypeVar
 
-from .errors import InngestError
+from .errors import InngestError, fit, format_stack
 
 T = TypeVar("T")
 
-_HOME = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_MAX_TEXT = 64 * 1024
 _MAX_CAUSES = 10
 
 
@@ -48,40 +44,7 @@ class Paused:
         return None
 
 
-Outcome = Union[Ok[T], Err, Paused]
-
-
-def format_stack(error: BaseException) -> str | None:
-    """The traceback of *error* with the user's frames and without ours; None if it has none."""
-    if error.__traceback__ is None:
-        return None
-    import traceback
-
-    frames = traceback.StackSummary.extract(
-        frame for frame in traceback.walk_tb(error.__traceback__) if not _ours(frame[0].f_code)
-    )
-    lines = ["Traceback (most recent call last):\n", *frames.format()]
-    return cut("".join(lines + traceback.format_exception_only(type(error), error)))
-
-
-def _ours(code: object) -> bool:
-    filename: str = getattr(code, "co_filename", "")
-    return filename.startswith(_HOME)
-
-
-def strip_frames(tb: TracebackType | None) -> TracebackType | None:
-    """Drop our own frames from the top of a traceback."""
-    while tb is not None and _ours(tb.tb_frame.f_code):
-        tb = tb.tb_next
-    return tb
-
-
-def cut(text: str) -> str:
-    """Shorten a text that no reader would finish, and say so."""
-    if len(text) <= _MAX_TEXT:
-        return text
-    half = _MAX_TEXT // 2
-    return f"{text[:half]}\n[{len(text) - _MAX_TEXT} characters cut]\n{text[-half:]}"
+Outcome = Ok[T] | Err | Paused
 
 
 def error_record(error: BaseException, depth: int = 0) -> dict[str, object]:
@@ -91,12 +54,20 @@ def error_record(error: BaseException, depth: int = 0) -> dict[str, object]:
     cause is added only where the user wrote ``raise ... from``.
     """
     known = error if isinstance(error, InngestError) else None
+    stack = known.stack if known else format_stack(error)
     record: dict[str, object] = {
         "code": known.code if known else "unknown",
-        "message": cut(known.message if known else str(error)),
+        "message": fit(known.message if known else _text(error)),
         "name": known.name if known else type(error).__name__,
-        "stack": known.stack if known else format_stack(error),
+        "stack": None if stack is None else fit(stack),
     }
     if error.__cause__ is not None and depth < _MAX_CAUSES:
         record["cause"] = error_record(error.__cause__, depth + 1)
     return record
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"<its text cannot be made: {type(broken).__name__}>"

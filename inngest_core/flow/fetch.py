@@ -24,7 +24,8 @@ def fetch(
     keys = [home.working_signing_key] if home.working_signing_key else list(config.signing_keys)
     url = config.api_origin + path
     base = {**sdk_headers(config), **(headers or {})}
-    response = yield _request(method, url, base, body, config.request_timeout, next(iter(keys), None))
+    first = next(iter(keys), None)
+    response: HttpResponse = yield _request(method, url, base, body, config.request_timeout, first)
     for key in keys[1:]:
         if response.status not in _REFUSED:
             break

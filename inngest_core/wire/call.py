@@ -151,6 +151,4 @@ def _all_of(values: list[Any], kind: type, where: str) -> list[Any]:
     if set(map(type, values)) <= {kind}:
         return values
     index, odd = next((n, value) for n, value in enumerate(values) if type(value) is not kind)
-    raise BodyError(
-        f"{where}[{index}] must be of type {kind.__name__}, got {type(odd).__name__}"
-    )
+    raise BodyError(f"{where}[{index}] must be of type {kind.__name__}, got {type(odd).__name__}")

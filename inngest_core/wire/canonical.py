@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 _SAFE_INT = 2**53
 # Below it Python writes an exponent, and the canonical form does not yet.
@@ -27,21 +28,19 @@ def canonical(value: object) -> bytes:
     return encoded
 
 
-def _plain(value: object) -> bool:
+def _plain(value: Any) -> bool:
     """Whether a sorted compact dump of *value* equals its canonical form."""
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
     if kind is int:
-        return -_SAFE_INT <= value <= _SAFE_INT  # type: ignore[operator]  # int, by kind
+        return bool(-_SAFE_INT <= value <= _SAFE_INT)
     if kind is float:
-        return _plain_float(value)  # type: ignore[arg-type]  # float, by kind
+        return _plain_float(value)
     if kind is list:
-        return all(map(_plain, value))  # type: ignore[arg-type]  # list, by kind
+        return all(map(_plain, value))
     if kind is dict:
-        return all(k.isascii() for k in value) and all(  # type: ignore[attr-defined]  # dict
-            map(_plain, value.values())  # type: ignore[attr-defined]  # dict, by kind
-        )
+        return all(k.isascii() for k in value) and all(map(_plain, value.values()))
     return False
 
 

@@ -80,9 +80,7 @@ def _split_header(header: str) -> tuple[str, str]:
     return moment, signature
 
 
-def _matching(
-    keys: Sequence[str], body: bytes | None, moment: str, signature: str
-) -> str | None:
+def _matching(keys: Sequence[str], body: bytes | None, moment: str, signature: str) -> str | None:
     if body is None:
         return None
     for key in keys:

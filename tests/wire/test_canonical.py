@@ -6,7 +6,8 @@ import json
 
 import jcs
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inngest_core.wire.canonical import canonical
 

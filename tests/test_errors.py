@@ -1,0 +1,95 @@
+"""The tree of errors, as it stands in their module, and what users construct of it."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import re
+from typing import Any
+
+import pytest
+
+import inngest_core.errors as errors
+from inngest_core.errors import (
+    InngestError,
+    NonRetriableError,
+    RetryAfterError,
+    SendEventsError,
+    StepError,
+)
+
+UTC = datetime.timezone.utc
+
+
+def classes() -> dict[str, type[Exception]]:
+    return {
+        name: found
+        for name, found in vars(errors).items()
+        if inspect.isclass(found) and issubclass(found, InngestError)
+    }
+
+
+def test_the_docstring_draws_the_tree_that_is_there() -> None:
+    drawn: dict[str, str] = {}
+    parents: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r"^([│├└─ ]*)(\w+Error)\b", line)
+        if match is None:
+            continue
+        depth = len(match[1])
+        while parents and parents[-1][0] >= depth:
+            parents.pop()
+        drawn[match[2]] = parents[-1][1] if parents else "Exception"
+        parents.append((depth, match[2]))
+    assert drawn == {name: found.__bases__[0].__name__ for name, found in classes().items()}
+
+
+def test_an_error_of_ours_knows_its_message_name_and_stack() -> None:
+    error = NonRetriableError("no way")
+    assert (error.message, error.name, error.quiet) == ("no way", "NonRetriableError", False)
+    assert error.stack is None
+    with pytest.raises(NonRetriableError) as raised:
+        raise error
+    assert raised.value.stack is not None
+    assert raised.value.stack.startswith("Traceback (most recent call last):")
+    assert NonRetriableError().message == ""
+    assert NonRetriableError("x", quiet=True).quiet
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        60_000,
+        datetime.timedelta(minutes=1),
+        datetime.datetime.now(UTC) + datetime.timedelta(minutes=1),
+        datetime.datetime.now() + datetime.timedelta(minutes=1),
+    ],
+)
+def test_retry_after_is_a_moment_however_it_is_given(after: Any) -> None:
+    error = RetryAfterError("later", after, quiet=True)
+    assert error.retry_after.tzinfo is UTC
+    left = error.retry_after - datetime.datetime.now(UTC)
+    assert datetime.timedelta(seconds=30) < left <= datetime.timedelta(seconds=61)
+    assert (error.message, error.quiet) == ("later", True)
+
+
+@pytest.mark.parametrize("after", [None, "1h", True, 1.5])
+def test_retry_after_of_another_type_is_refused_by_field(after: Any) -> None:
+    with pytest.raises(TypeError, match=r"^retry_after: "):
+        RetryAfterError("later", after)
+
+
+def test_a_step_error_carries_the_name_and_stack_of_the_original() -> None:
+    error = StepError("bad value", "ValueError", "Traceback …")
+    assert (error.message, error.name, error.stack) == ("bad value", "ValueError", "Traceback …")
+
+
+def test_a_partial_send_tells_which_ids_were_accepted() -> None:
+    assert SendEventsError("no", ("a", "b")).ids == ["a", "b"]
+    assert SendEventsError("no").ids == []
+
+
+def test_every_error_has_a_code_and_a_status_for_the_wire() -> None:
+    for name, found in classes().items():
+        assert re.fullmatch(r"[a-z_]+", found.code), name  # type: ignore[attr-defined]
+        assert 400 <= found.status < 600, name  # type: ignore[attr-defined]

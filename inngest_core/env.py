@@ -147,6 +147,11 @@ def resolve(
     )
 
 
+def _require_app_id(app_id: object) -> None:
+    if not (isinstance(app_id, str) and app_id):
+        raise ConfigError("app_id: a client needs a non-empty app id")
+
+
 def check_origin(field: str, url: str) -> str:
     """*url* if it has a scheme and a host; ConfigError naming *field* if not."""
     try:

@@ -41,7 +41,16 @@ class SendEventsResult:
 
 def as_list(events: Event | Sequence[Event]) -> list[Event]:
     """*events* as a list; EventInvalidError for what is no event."""
-    found = [events] if isinstance(events, Event) else list(events)
+    try:
+        found = [events] if isinstance(events, Event) else list(events)
+    except TypeError:
+        raise EventInvalidError(
+            f"events: expected an Event or a list of them, got {type(events).__name__}"
+        ) from None
+    return _checked(found)
+
+
+def _checked(found: list[Event]) -> list[Event]:
     for index, event in enumerate(found):
         if not isinstance(event, Event):
             raise EventInvalidError(
@@ -62,14 +71,16 @@ def send_events(home: Home, events: Event | Sequence[Event], hooks: Pipeline) ->
         raise EventKeyUnspecifiedError()
     yield from each(hooks.before_send_events, batch)
     result = SendEventsResult()
+    cause: BaseException | None = None
     try:
-        for body in _bodies(batch, round(home.clock() * 1000)):
+        for body in _bodies(_checked(batch), round(home.clock() * 1000)):
             result.ids += yield from _post(home, body)
     except SendEventsError as error:
         result = SendEventsResult(error=str(error), ids=result.ids + error.ids)
+        cause = error.__cause__
     yield from each(hooks.after_send_events, result)
     if result.error is not None:
-        raise SendEventsError(result.error, result.ids)
+        raise SendEventsError(result.error, result.ids) from cause
     return result.ids
 
 
@@ -80,7 +91,9 @@ def _bodies(events: list[Event], now: int) -> Iterator[bytes]:
     pending: list[bytes] = []
     size = _BRACKETS
     for event in dumped:
-        if pending and (len(pending) == MAX_EVENTS_PER_REQUEST or size + len(event) > _limit()):
+        if pending and (
+            len(pending) == MAX_EVENTS_PER_REQUEST or size + len(event) > MAX_EVENT_BYTES
+        ):
             bodies.append(b"[" + b",".join(pending) + b"]")
             pending, size = [], _BRACKETS
         pending.append(event)
@@ -88,10 +101,6 @@ def _bodies(events: list[Event], now: int) -> Iterator[bytes]:
     if pending:
         bodies.append(b"[" + b",".join(pending) + b"]")
     return iter(bodies)
-
-
-def _limit() -> int:
-    return MAX_EVENT_BYTES
 
 
 def _dumped(event: Event, index: int, now: int) -> bytes:
@@ -137,16 +146,26 @@ def _post(home: Home, body: bytes) -> Flow[list[str]]:
 def _accepted(response: HttpResponse) -> list[str]:
     """The ids in a reply; SendEventsError with those in it if it is a refusal."""
     doc = _document(response)
-    ids = [found for found in doc.get("ids", ()) if isinstance(found, str) and found]
+    listed = doc.get("ids")
+    ids = [found for found in listed if _is_id(found)] if isinstance(listed, list) else []
     if response.status == 200 and not doc.get("error"):
+        if not isinstance(listed, list):
+            raise SendEventsError(
+                "the reply has status 200, but is not that of an event API: it lists no ids. "
+                "Check the event API's address"
+            )
         return ids
     reason = doc.get("error") or f"status {response.status}"
     raise SendEventsError(f"the server refused the events: {reason}", ids)
 
 
+def _is_id(found: object) -> bool:
+    return isinstance(found, str) and bool(found)
+
+
 def _document(response: HttpResponse) -> dict[str, Any]:
     try:
         doc = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return doc if isinstance(doc, dict) else {}

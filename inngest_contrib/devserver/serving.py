@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from inngest_contrib.devserver.discovery import Discovery
 from inngest_contrib.devserver.errors import AppNotLoaded, CannotListen
 from inngest_contrib.devserver.expressions import ExpressionError, Expressions
 from inngest_contrib.devserver.lock import StoreInUse
-from inngest_contrib.devserver.loop import Server, ServerConfig
+from inngest_contrib.devserver.loop import Server, ServerConfig, ServerStopped
 from inngest_contrib.devserver.sockets import is_loopback, listen
 from inngest_contrib.devserver.store import StoreRefused
 from inngest_core import __version__
@@ -33,7 +34,14 @@ from inngest_core import __version__
 logger = logging.getLogger("inngest.devserver")
 
 GRACE_SECONDS = 10.0
-EXPECTED = (AppNotLoaded, CannotListen, ExpressionError, StoreInUse, StoreRefused)
+EXPECTED = (
+    AppNotLoaded,
+    CannotListen,
+    ExpressionError,
+    ServerStopped,
+    StoreInUse,
+    StoreRefused,
+)
 """What a user can put right; the message says how."""
 
 
@@ -165,12 +173,21 @@ class _Web(uvicorn.Server):
 
 
 def _stop_on_signals() -> asyncio.Event:
+    """Return what is set at the first signal. A second one does not wait for anything."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end(number: int) -> None:
+        if stop.is_set():
+            # Whatever was acknowledged is stored: an abrupt end loses nothing.
+            os._exit(128 + number)
+        logger.info("Ending: calls in progress may finish. A second signal ends at once.")
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         # Windows has no add_signal_handler; there Ctrl-C ends the process at once.
         with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end, number)
     return stop
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,6 +150,24 @@ def test_calls_in_progress_may_end_before_the_server_does(tmp_path: Path, app: S
         assert server.process.wait(15) == 0
     with started(tmp_path, "--db", "x.db") as server:
         assert [run["status"] for run in runs_of(server, event_id)] == ["COMPLETED"]
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path, app: StandIn) -> None:
+    release = threading.Event()
+
+    def hang(call: Call) -> Reply:
+        release.wait(20)
+        return Reply(200, "late")
+
+    app.answer = hang
+    with started(tmp_path, "--in-memory") as server:
+        app.register(server, "hangs", app.function("hangs", "f"))
+        send(server, "hangs/f")
+        eventually(lambda: app.calls)
+        server.process.send_signal(signal.SIGINT)
+        eventually(lambda: "A second signal ends at once" in server.log())
+        assert server.end(signal.SIGINT) == 130
+    release.set()
 
 
 def test_a_taken_port_ends_it_with_a_message(tmp_path: Path) -> None:

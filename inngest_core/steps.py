@@ -28,8 +28,10 @@ from .flow.step import (
     Running,
     callable_body,
     gathered_flow,
-    parallel_mode as mode_variable,
     step_flow,
+)
+from .flow.step import (
+    parallel_mode as mode_variable,
 )
 from .function import Function
 from .net.aio import arun
@@ -59,6 +61,7 @@ class _Base:
     def _call(
         self, step_id: str, handler: Callable[..., Any], args: tuple[Any, ...], output_type: Any
     ) -> Flow[Any]:
+        _require_callable(step_id, handler)
         body = callable_body(self._running, step_id, handler, args, output_type)
         return step_flow(self._running, step_id, Opcode.STEP_RUN, own=self._own(), body=body)
 
@@ -69,9 +72,7 @@ class _Base:
     def _sleep(self, step_id: str, opts: dict[str, Any]) -> Flow[Any]:
         return step_flow(self._running, step_id, Opcode.SLEEP, own=self._own(), opts=opts)
 
-    def _wait(
-        self, step_id: str, event: str, if_exp: str | None, timeout: Duration
-    ) -> Flow[Any]:
+    def _wait(self, step_id: str, event: str, if_exp: str | None, timeout: Duration) -> Flow[Any]:
         opts = wait_opts(event, if_exp, timeout)
         return step_flow(
             self._running,
@@ -109,6 +110,21 @@ def _send_body(running: Running, events: Event | Sequence[Event]) -> Body:
         return ids
 
     return body
+
+
+def _require_callable(step_id: str, handler: Any) -> None:
+    if isinstance(handler, Function):
+        raise ConfigError(
+            f'step.run "{step_id}": {handler.id} is a function of its own; '
+            "to run it from here use step.invoke"
+        )
+    if not callable(handler):
+        if inspect.iscoroutine(handler):
+            handler.close()
+        raise ConfigError(
+            f'step.run "{step_id}": expected a callable, got {type(handler).__name__}; '
+            "pass the callable itself, then its arguments"
+        )
 
 
 def _invocable(function: Any) -> Function[Any]:
@@ -235,7 +251,8 @@ class StepSync(_Base):
         running = self._running
         if (memo := running.machine.recall(step_id)) is MISSING:
             memo = run(self._call(step_id, handler, handler_args, output_type), running.perform)
-        return cast(T, running.value(memo, handler, output_type))
+        value: T = running.value(memo, handler, output_type)
+        return value
 
     def send_event(self, step_id: str, events: Event | list[Event]) -> list[str]:
         """See Step.send_event."""
@@ -349,15 +366,17 @@ class GroupSync:
         """
         machine = self._running.machine
         results: list[Any] = []
+        left = False
         with _mode(parallel_mode), machine.gathering():
             for one in callables:
                 try:
                     results.append(one())
-                except Interrupt:
-                    # Decided: leave. Else it stands at a new step, and the others go on.
-                    if machine.decided:
+                except (Exception, Interrupt):
+                    # One that is left stands at a new step, and the others go on.
+                    if not machine.leaving:
                         raise
-        if len(results) < len(callables):
+                left = machine.end_branch() or left
+        if left:
             run(gathered_flow(self._running), self._running.perform)
         return tuple(results)
 

@@ -89,7 +89,8 @@ class Reached:
 
     def op(self, code: Opcode | None = None) -> Op:
         """The op of this step, with another code if one is given."""
-        return Op(self.id, self.step_id, self.index, code or self.code, self.name, self.opts)
+        opts = {**(self.opts or {}), "parallelMode": "race"} if self.race else self.opts
+        return Op(self.id, self.step_id, self.index, code or self.code, self.name, opts)
 
     def plan(self) -> Op:
         """The op that asks for this step later."""
@@ -124,6 +125,7 @@ class Machine:
         "_executing",
         "_found",
         "_input",
+        "_leaving",
         "_linear",
         "_memos",
         "_open",
@@ -143,8 +145,8 @@ class Machine:
         self._call = call
         self._linear = linear
         self._memos = call.steps
-        # The memos that the fast path may take; none while a step is executing
-        # and after the decision, so that no second check is needed there.
+        # The memos that the fast path may take; none while a step is executing, while a
+        # branch is being left and after the decision, so that no second check is needed.
         self._open: dict[str, Any] = call.steps
         self._seen: dict[str, int] = {}
         self._stack = call.stack
@@ -158,6 +160,7 @@ class Machine:
         self._target = None if call.target in call.steps else call.target
         self._alone = True
         self._depth = 0
+        self._leaving = False
         self._order = 0
         self._released = 0
         self._batch = 1
@@ -226,7 +229,7 @@ class Machine:
 
     def stand(self, step: Reached) -> Standing:
         """What *step* may do at once. One that waits is released by ``settle``, or never."""
-        if self.decided:
+        if self.decided or self._leaving:
             return Standing.WAIT
         if step.id in self._memos:
             return self._stand_on_memo(step)
@@ -234,8 +237,12 @@ class Machine:
             step.input = self._input
             return Standing.RUN
         self._found[step.id] = step
-        if self._linear and not self._depth:
+        return self._stand_new() if self._linear else Standing.WAIT
+
+    def _stand_new(self) -> Standing:
+        if not self._depth:
             return self._decide()
+        self._leave_branch()
         return Standing.WAIT
 
     def _stand_on_memo(self, step: Reached) -> Standing:
@@ -289,13 +296,31 @@ class Machine:
             self._depth -= 1
 
     @property
-    def pending(self) -> bool:
-        """Whether a step was found that is not decided yet."""
-        return bool(self._found) and not self.decided
+    def leaving(self) -> bool:
+        """
+        Whether a branch of a group is being left, because it stands at a new step.
+
+        Until it has ended, no further step in it is found, and what it raises is ignored.
+        """
+        return self._leaving
+
+    def _leave_branch(self) -> None:
+        self._leaving = True
+        self._open = {}
+
+    def end_branch(self) -> bool:
+        """A branch of the innermost group has ended; whether it was left."""
+        left, self._leaving = self._leaving, False
+        if left and not self.decided:
+            self._open = self._memos
+        return left
 
     def gathered(self) -> Reached | None:
         """Decide what the outermost group found; the one to execute now, if any."""
-        if self._depth or self.decided:
+        if self.decided:
+            return None
+        if self._depth:
+            self._leave_branch()
             return None
         step = next(iter(self._found.values()))
         return step if self._decide() is Standing.RUN else None
@@ -342,16 +367,29 @@ class Machine:
         if self._released >= _SINGLE_RELEASES:
             self._batch *= 2
         while self._parked and len(batch) < self._batch:
-            if batch and self._parked[0][2].race:
-                break
-            step = heapq.heappop(self._parked)[2]
+            position, _, step = heapq.heappop(self._parked)
             if step.waiter is not None:
                 step.memo = self._memos.pop(step.id)
                 batch.append(step)
-            if step.race:
+            if step.race or not self._continues(position):
                 break
         self._released += len(batch)
+        if not self._parked:
+            # Those that come next are another row: its first ones are seen singly again.
+            self._released, self._batch = 0, 1
         return Verdict(Ruling.RELEASE, tuple(batch)) if batch else _TURN
+
+    def _continues(self, position: int) -> bool:
+        """
+        Whether the next parked step may be released together with the one at *position*.
+
+        Not where a memo in between has not been asked for: the one that is released
+        may lead to it.
+        """
+        if not self._parked or self._parked[0][2].race:
+            return False
+        between = self._stack[position + 1 : self._parked[0][0]]
+        return not any(hashed in self._memos for hashed in between)
 
     # ---- decisions
 

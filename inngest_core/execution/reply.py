@@ -40,7 +40,9 @@ class Reply:
 
 def json_reply(status: int, value: object, headers: dict[str, str] | None = None) -> Reply:
     """A reply whose body is the JSON of *value*."""
-    return Reply(status, dump(value).encode(), {**_JSON, **(headers or {})})
+    # What UTF-8 cannot hold, half of a surrogate pair, becomes the escape that JSON has for it.
+    body = dump(value).encode("utf-8", "backslashreplace")
+    return Reply(status, body, {**_JSON, **(headers or {})})
 
 
 def value_reply(value: object) -> Reply:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..flow.effect import (
@@ -36,6 +36,9 @@ T = TypeVar("T")
 
 CLEANUP_SECONDS = 5.0
 """How long a function that was left may take for its ``finally`` blocks."""
+
+# A cancellation takes a turn or two to reach the tasks of each nested group.
+_SPREAD_TURNS = 12
 
 _log = logging.getLogger("inngest")
 
@@ -108,6 +111,7 @@ class Conductor:
 
     __slots__ = (
         "_effect",
+        "_inside",
         "_loop",
         "_outcome",
         "_perform_by_type",
@@ -116,26 +120,31 @@ class Conductor:
         "_stranded",
         "_task",
         "_turning",
-        "_waiting",
     )
 
     def __init__(self, effect: Call, perform_by_type: dict[type, Callable[[Any], Any]]) -> None:
         self._effect = effect
         self._settle = effect.settle
         self._loop = asyncio.get_running_loop()
-        self._perform_by_type = {**perform_by_type, Stand: self._stand, Leave: self._leave}
+        self._perform_by_type: dict[type, Callable[[Any], Any]] = {
+            **perform_by_type,
+            Stand: self._stand,
+            Leave: self._leave,
+        }
         self._quiet = 0
         self._turning = False
         self._stranded: asyncio.TimerHandle | None = None
-        # Tasks that stand in a step, and their futures.
-        self._waiting: dict[asyncio.Future[Any], asyncio.Task[Any]] = {}
+        # Tasks that wait in a step, execute one, or are leaving it.
+        self._inside: set[asyncio.Task[Any]] = set()
         self._outcome: asyncio.Future[Outcome[Any]] = self._loop.create_future()
-        # Not by loop.create_task: an eager factory would start the function in here.
-        self._task: asyncio.Task[Any] = asyncio.Task(
-            effect.handler(effect.context), loop=self._loop
-        )
-        effect.connect(self._perform, self._task)
+        self._task: asyncio.Task[Any] = self._loop.create_task(self._function())
         self._task.add_done_callback(self._ended)
+
+    async def _function(self) -> Any:
+        # Known from inside: a loop with eager tasks runs this before create_task returns.
+        self._task = _current_task()
+        self._effect.connect(self._perform, self._task)
+        return await self._effect.handler(self._effect.context)
 
     async def conduct(self) -> Outcome[Any]:
         """The function's outcome: its own, or Paused once its call is decided."""
@@ -144,44 +153,48 @@ class Conductor:
         finally:
             if self._stranded is not None:
                 self._stranded.cancel()
-            if self._waiting or not self._task.done():
+            if self._inside or not self._task.done():
                 await self._clean_up()
 
     # ---- effects of steps
 
     def _perform(self, effect: Effect) -> Any:
-        return self._perform_by_type[type(effect)](effect)
+        result = self._perform_by_type[type(effect)](effect)
+        return self._attend(result) if hasattr(type(result), "__await__") else result
 
-    async def _stand(self, effect: Stand) -> Standing:
-        future: asyncio.Future[Standing] = self._loop.create_future()
-        effect.step.waiter = future
-        return await self._wait(future)
-
-    async def _leave(self, effect: Leave) -> None:
-        self._obey(self._settle(self._quiet))
-        await self._wait(self._loop.create_future())
-
-    async def _wait(self, future: asyncio.Future[Any]) -> Any:
-        if self._outcome.done():
-            raise asyncio.CancelledError
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a coroutine that awaits is in a task
-        self._waiting[future] = task
-        self._moved()
+    async def _attend(self, awaitable: Awaitable[Any]) -> Any:
+        """Await the result of an effect; meanwhile the task counts as one inside a step."""
+        task = _current_task()
+        self._inside.add(task)
         try:
-            return await future
+            return await awaitable
+        except BaseException:
+            # The step may be withdrawn now, and others be next.
+            self._moved()
+            raise
         finally:
-            del self._waiting[future]
+            self._inside.discard(task)
+
+    def _stand(self, effect: Stand) -> Awaitable[Standing]:
+        if self._outcome.done():
+            return _refuse()
+        effect.step.waiter = future = self._loop.create_future()
+        self._moved()
+        return future
+
+    def _leave(self, effect: Leave) -> Awaitable[None]:
+        self._obey(self._settle(self._quiet))
+        return _refuse() if self._outcome.done() else self._loop.create_future()
 
     # ---- turns of the loop
 
     def _moved(self) -> None:
-        """A step was found or released: count quiet turns anew."""
+        """A step was found, released or given up: count quiet turns anew."""
         self._quiet = 0
         if self._stranded is not None:
             self._stranded.cancel()
             self._stranded = None
-        if not self._turning:
+        if not self._turning and not self._outcome.done():
             self._turning = True
             self._loop.call_soon(self._turn)
 
@@ -200,9 +213,7 @@ class Conductor:
                 _release(step, verdict.standing)
             self._moved()
         elif verdict.ruling is Ruling.REPLY:
-            # In this order, so that the function has left before the reply is made.
-            self._task.cancel()
-            self._settle_outcome(Paused())
+            self._decided()
         elif verdict.seconds is not None:
             self._stranded = self._loop.call_later(verdict.seconds, self._strand)
 
@@ -212,34 +223,37 @@ class Conductor:
 
     # ---- the end
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
-            self._settle_outcome(Err(asyncio.CancelledError("the function's task was cancelled")))
-        elif (error := task.exception()) is not None:
-            self._settle_outcome(Err(error))
-        else:
-            if self._waiting and not self._outcome.done():
-                _log.warning(
-                    "the function has returned, but %d of its tasks still wait in a step; "
-                    "they are cancelled. Await them before you return.",
-                    len(self._waiting),
-                )
-            self._settle_outcome(Ok(task.result()))
-
-    def _settle_outcome(self, outcome: Outcome[Any]) -> None:
+    def _decided(self) -> None:
         if not self._outcome.done():
-            self._outcome.set_result(outcome)
+            # In this order, so that the function has left before the reply is made.
+            self._task.cancel()
+            self._outcome.set_result(Paused())
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        outcome = _outcome_of(task)
+        if self._outcome.done():
+            return
+        if self._inside and isinstance(outcome, Ok):
+            _log.warning(
+                "the function has returned, but %d of its tasks still wait in a step; "
+                "they are cancelled. Await them before you return.",
+                len(self._inside),
+            )
+        self._outcome.set_result(outcome)
 
     async def _clean_up(self) -> None:
-        """Leave the function: cancel its task, then every task that still stands in a step."""
-        tasks = {self._task}
-        self._task.cancel()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        for task in list(self._waiting.values()):
-            tasks.add(task)
+        """
+        Leave the function: give its tasks time for their ``finally`` blocks.
+
+        Its own task is cancelled once: a second time would break into those blocks.
+        """
+        if self._outcome.cancelled():
+            # Not decided: whoever asked for the reply has gone.
+            self._task.cancel()
+        await self._spread()
+        pending = {task for task in (self._task, *self._inside) if not task.done()}
+        for task in self._inside:
             task.cancel()
-        pending = {task for task in tasks if not task.done()}
         if pending:
             _, pending = await asyncio.wait(pending, timeout=CLEANUP_SECONDS)
         if pending:
@@ -248,6 +262,32 @@ class Conductor:
                 len(pending),
                 CLEANUP_SECONDS,
             )
+
+    async def _spread(self) -> None:
+        """Let a cancellation reach the tasks that the function awaits, group by group."""
+        for _ in range(_SPREAD_TURNS):
+            if not self._inside:
+                return
+            await asyncio.sleep(0)
+
+
+async def _refuse() -> Any:
+    """Leave a step that was called after the decision; a loop around it lets others run."""
+    await asyncio.sleep(0)
+    raise asyncio.CancelledError
+
+
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # a coroutine that runs is in a task
+    return task
+
+
+def _outcome_of(task: asyncio.Task[Any]) -> Outcome[Any]:
+    if task.cancelled():
+        return Err(asyncio.CancelledError("the function's task was cancelled"))
+    error = task.exception()
+    return Ok(task.result()) if error is None else Err(error)
 
 
 def _release(step: Reached, standing: Standing) -> None:

@@ -78,7 +78,11 @@ class Server:
     def __init__(
         self, config: ServerConfig, *, expressions: Expressions, next_tick: NextTick
     ) -> None:
+        if config.durability not in ("normal", "full"):
+            raise ValueError(f'durability is "normal" or "full", not "{config.durability}"')
         self._config = config
+        # In memory there is no disk to wait for.
+        self._full = config.durability == "full" and config.database is not None
         interval = config.retry_interval
         self._engine = Engine(
             expressions=expressions,
@@ -185,6 +189,8 @@ class Server:
         self._apply(turn, Tick())
         if self._calling:
             self._engine.finish(turn)
+        for mistake in turn.mistakes:
+            _log.error("the engine failed at a reply; please report this", exc_info=mistake)
 
         def settle() -> None:
             _answer(answers)
@@ -207,7 +213,7 @@ class Server:
             settle()
             return
         statements = self._store.prepare(changes)
-        if self._config.durability == "full" and self._threads is not None:
+        if self._full and self._threads is not None:
             commit = self._loop.run_in_executor(self._threads, self._store.commit, statements)
             self._committing = commit
             commit.add_done_callback(lambda done: self._committed(done, settle, answers))

@@ -40,7 +40,7 @@ def _target(url: str, slug: str, step: str) -> str:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     query.update(fnId=slug, stepId=step)
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    return urlunsplit(parts._replace(query=urlencode(query, errors="replace")))
 
 
 def _headers(job: Job, request_id: str) -> dict[str, str]:

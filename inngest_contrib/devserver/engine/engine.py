@@ -85,7 +85,7 @@ class Engine:
         settings: Settings | None = None,
     ) -> None:
         self.state = State()
-        self._timers = Timers(self.state.stale)
+        self._timers = Timers()
         self._ids = Ids(seed)
         self._settings = settings or Settings()
         self._expressions = expressions

@@ -33,13 +33,13 @@ def _identify(turn: Turn, new: NewEvent) -> Event:
     event_id = new.internal_id or turn.ids.ulid(turn.now)
     return Event(
         id=event_id,
-        external_id=new.id or event_id,
-        name=new.name,
+        external_id=text.clean(new.id) or event_id,
+        name=text.clean(new.name),
         ts=new.ts or turn.now,
         received_at=turn.now,
         data=text.write(new.data),
         user=None if new.user is None else text.write(new.user),
-        v=new.v,
+        v=None if new.v is None else text.clean(new.v),
         meta=text.write(new.meta) if new.meta else None,
     )
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from inngest_contrib.devserver.engine import pauses, queue, runs, steps, text
 from inngest_contrib.devserver.engine.commands import Json
+from inngest_contrib.devserver.engine.instants import read_end
 from inngest_contrib.devserver.engine.limits import (
     INVOKE_TIMEOUT,
     MAX_IDLE_CALLS,
@@ -18,7 +19,6 @@ from inngest_contrib.devserver.engine.replies import Op
 from inngest_contrib.devserver.engine.state import Event, Job, Run, Status, Step, WaitKind
 from inngest_contrib.devserver.engine.turn import Start, Turn
 from inngest_core.wire.names import Opcode
-from inngest_core.wire.time import parse_duration, parse_instant
 
 INVOKED = "inngest/function.invoked"
 _EMPTY = (Opcode.NONE, Opcode.DISCOVERY_REQUEST)
@@ -268,6 +268,8 @@ def _invoke(turn: Turn, job: Job, op: Op) -> bool:
     slug = _text_of(op, "function_id")
     wish = _text_of(op, "timeout")
     expires = _read_until(turn, wish) if wish else turn.now + INVOKE_TIMEOUT
+    if expires - turn.now > MAX_PAUSE:
+        raise _too_long(f'The invoke timeout "{wish}" expires', "timeouts may last")
     step = _add_step(turn, job, op)
     if step is None:
         return False
@@ -333,23 +335,13 @@ def _text_of(op: Op, key: str) -> str:
 
 
 def _read_until(turn: Turn, wish: str) -> int:
-    """The instant that a duration or an instant names; nothing, or the past, means now."""
-    if not wish:
-        return turn.now
-    try:
-        if wish.startswith("-"):
-            parse_duration(wish[1:])
-            return turn.now
-        return turn.now + parse_duration(wish)
-    except ValueError:
-        pass
-    try:
-        return max(turn.now, parse_instant(wish))
-    except (ValueError, OverflowError):
+    until = read_end(wish, turn.now)
+    if until is None:
         raise GaveUp(
             "InngestErrBadOp",
             f'"{wish}" is neither a duration such as "1h30m" nor an RFC 3339 instant.',
-        ) from None
+        )
+    return until
 
 
 def _too_long(what: str, limit: str) -> GaveUp:

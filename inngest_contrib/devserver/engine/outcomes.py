@@ -22,7 +22,18 @@ def take_reply(turn: Turn, command: Replied) -> None:
     """An app answered. A reply that nobody waits for any more is dropped."""
     job = _end_call(turn, command.job_id)
     if job is not None:
+        _settle_safely(turn, job, command)
+
+
+def _settle_safely(turn: Turn, job: Job, command: Replied) -> None:
+    try:
         _settle(turn, job, read_reply(command))
+    except Exception as error:
+        # A mistake of ours: this run ends with it, the others go on, and the log has the trace.
+        turn.mistakes.append(error)
+        if job.run.ended_at is None:
+            message = f"The server could not process the reply: {error!r}"
+            runs.fail_with(turn, job.run, "InngestErrInternal", message)
 
 
 def take_failure(turn: Turn, command: CallFailed) -> None:

@@ -48,12 +48,14 @@ def register(turn: Turn, waiting: Wait) -> None:
         turn.state.event_waits.setdefault(waiting.event, {})[waiting.key] = waiting
     elif waiting.kind is WaitKind.INVOKE:
         turn.state.invokes[waiting.correlation] = waiting
-    turn.timers.add(waiting.expires, waiting)
+    waiting.timer = turn.timers.add(waiting.expires, waiting)
 
 
 def release(turn: Turn, waiting: Wait) -> None:
     """Nothing will end this wait any more."""
     waiting.run.waits.pop(waiting.step.id, None)
+    if waiting.timer is not None:
+        waiting.timer.cancel()
     turn.state.invokes.pop(waiting.correlation, None)
     others = turn.state.event_waits.get(waiting.event)
     if others is not None:

@@ -39,7 +39,7 @@ def arm(turn: Turn, job: Job) -> None:
     if job.run_at <= turn.now:
         turn.state.ready.append(job)
     else:
-        turn.timers.add(job.run_at, job)
+        job.timer = turn.timers.add(job.run_at, job)
 
 
 def try_again(turn: Turn, job: Job, at: int) -> None:
@@ -56,6 +56,8 @@ def try_again(turn: Turn, job: Job, at: int) -> None:
 def drop(turn: Turn, job: Job) -> None:
     """A job is done with."""
     turn.state.jobs.pop(job.id, None)
+    if job.timer is not None:
+        job.timer.cancel()
     if job.run.jobs.get(job.step) is job:
         del job.run.jobs[job.step]
         turn.changes.drop(job)
@@ -92,7 +94,8 @@ def _begin(turn: Turn, run: Run) -> None:
 def watch_finish(turn: Turn, run: Run) -> None:
     """Set the time by which a run that has started must have ended."""
     if run.function.finish_timeout is not None and run.started_at is not None:
-        turn.timers.add(run.started_at + run.function.finish_timeout, Deadline(run, "finish"))
+        due = run.started_at + run.function.finish_timeout
+        run.deadlines.append(turn.timers.add(due, Deadline(run, "finish")))
 
 
 def _begin_step(turn: Turn, step: Step) -> None:

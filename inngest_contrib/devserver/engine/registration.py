@@ -20,10 +20,12 @@ from inngest_contrib.devserver.engine.commands import (
     Synced,
 )
 from inngest_contrib.devserver.engine.ids import stable_uuid
-from inngest_contrib.devserver.engine.limits import CANCEL_WINDOW, DEFAULT_RETRIES, MAX_RETRIES
+from inngest_contrib.devserver.engine.limits import CANCEL_WINDOW, DAY, DEFAULT_RETRIES, MAX_RETRIES
 from inngest_contrib.devserver.engine.state import App, CancelOn, Function, Trigger
 from inngest_contrib.devserver.engine.turn import Turn
 from inngest_core.wire.time import parse_duration
+
+_FOREVER = 100 * 365 * DAY
 
 
 def sync(turn: Turn, command: SyncApp) -> Synced:
@@ -34,11 +36,11 @@ def sync(turn: Turn, command: SyncApp) -> Synced:
     modified = known is None or known.checksum != checksum or known.error != ""
     app = App(
         id=app_id,
-        name=command.name,
-        url=command.url,
-        sdk=command.sdk,
-        framework=command.framework,
-        version=command.version,
+        name=text.clean(command.name),
+        url=text.clean(command.url),
+        sdk=text.clean(command.sdk),
+        framework=text.clean(command.framework),
+        version=text.clean(command.version),
         method=command.method,
         checksum=checksum,
         synced_at=turn.now,
@@ -131,8 +133,8 @@ def _archive(turn: Turn, app: App, *, keep: set[str] | tuple[()]) -> None:
 
 def read_function(app: App, config: Mapping[str, Json]) -> Function:
     """The function of a registered function object."""
-    name = str(config.get("name") or config["id"])
-    slug = str(config.get("id") or name.lower().replace(" ", "-"))
+    name = text.clean(str(config.get("name") or config["id"]))
+    slug = text.clean(str(config.get("id") or name.lower().replace(" ", "-")))
     timeouts = config.get("timeouts") or {}
     return Function(
         id=stable_uuid("function", app.name, slug),
@@ -157,7 +159,7 @@ def _step(config: Mapping[str, Json]) -> Mapping[str, Json]:
 
 def _runtime_url(config: Mapping[str, Json], app_url: str, slug: str) -> str:
     runtime = _step(config).get("runtime") or {}
-    return str(runtime.get("url") or f"{app_url}?fnId={slug}&stepId=step")
+    return text.clean(str(runtime.get("url") or f"{app_url}?fnId={slug}&stepId=step"))
 
 
 def _retries(config: Mapping[str, Json]) -> int:
@@ -188,6 +190,6 @@ def _cancel(cancel: Mapping[str, Json]) -> CancelOn:
 def _lenient_duration(value: Json) -> int | None:
     # The real server accepts bad durations here without a word, and ignores them.
     try:
-        return parse_duration(value) if value else None
-    except (TypeError, ValueError):
+        return min(parse_duration(value), _FOREVER) if value else None
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -28,6 +28,7 @@ _NO_SDK = (
 _LIMITED = (Opcode.STEP_RUN, Opcode.STEP)
 _OPS = "error reading generator opcode response: "
 _QUOTED = 2000
+_VERSIONS = 1 << 31
 
 
 @dataclass(slots=True, frozen=True)
@@ -159,9 +160,10 @@ def _judge_stranger(status: int, headers: Mapping[str, str], body: bytes) -> Fai
 
 def _read_version(headers: Mapping[str, str]) -> int:
     try:
-        return int(headers.get(Header.REQUEST_VERSION, "0"))
+        version = int(headers.get(Header.REQUEST_VERSION, "0"))
     except ValueError:
         return 0
+    return version if 0 <= version < _VERSIONS else 0
 
 
 def _read_value(body: bytes) -> Json:

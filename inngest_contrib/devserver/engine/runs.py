@@ -45,7 +45,8 @@ def adopt(turn: Turn, run: Run) -> None:
     turn.state.runs[run.id] = run
     turn.state.running.setdefault(run.function.id, {})[run.id] = run
     if run.status is Status.QUEUED and run.function.start_timeout is not None:
-        turn.timers.add(run.queued_at + run.function.start_timeout, Deadline(run, "start"))
+        due = run.queued_at + run.function.start_timeout
+        run.deadlines.append(turn.timers.add(due, Deadline(run, "start")))
     queue.watch_finish(turn, run)
 
 
@@ -116,6 +117,8 @@ def _end(
 def _let_go(turn: Turn, run: Run) -> None:
     turn.state.runs.pop(run.id, None)
     turn.state.running[run.function.id].pop(run.id, None)
+    for deadline in run.deadlines:
+        deadline.cancel()
     for job in list(run.jobs.values()):
         if job.calling and job.id in turn.state.calling:
             turn.effects.append(DropCall(job.id))

@@ -12,7 +12,9 @@ from inngest_core.wire.time import format_instant
 def plan(turn: Turn, function: Function) -> None:
     """Set the next ticks of a function in place of those it had; an archived one has none."""
     for key in [key for key in turn.state.schedules if key[0] == function.id]:
-        del turn.state.schedules[key]
+        schedule = turn.state.schedules.pop(key)
+        if schedule.timer is not None:
+            schedule.timer.cancel()
     if function.archived:
         return
     for trigger in function.triggers:
@@ -33,7 +35,7 @@ def _plan_next(turn: Turn, function: Function, trigger: Trigger, after: int) -> 
     fire_at = at + (turn.ids.spread(trigger.jitter) if trigger.jitter else 0)
     schedule = Schedule(function, trigger, at, fire_at)
     turn.state.schedules[function.id, trigger.cron] = schedule
-    turn.timers.add(fire_at, schedule)
+    schedule.timer = turn.timers.add(fire_at, schedule)
 
 
 def _tick_event(turn: Turn, schedule: Schedule) -> Event:

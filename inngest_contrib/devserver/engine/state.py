@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from inngest_contrib.devserver.engine import text
 from inngest_contrib.devserver.engine.commands import Json
 from inngest_contrib.devserver.engine.limits import DEFAULT_RETRIES
+from inngest_contrib.devserver.engine.timers import Timer
 from inngest_core.wire.names import DISCOVERY_STEP
 
 
@@ -234,6 +235,7 @@ class Job:
     started_at: int = 0
     again: bool = False
     """A discovery was asked for while this one was on its way."""
+    timer: Timer | None = None
 
     @property
     def key(self) -> str:
@@ -264,6 +266,7 @@ class Wait:
     expires: int
     event: str = ""
     expression: str | None = None
+    timer: Timer | None = None
 
     @property
     def key(self) -> str:
@@ -349,6 +352,7 @@ class Run:
     """Open steps of the batch that must end before the function is called again."""
     jobs: dict[str, Job] = field(default_factory=dict)
     waits: dict[str, Wait] = field(default_factory=dict)
+    deadlines: list[Timer] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -378,6 +382,7 @@ class Schedule:
     trigger: Trigger
     scheduled_at: int
     fire_at: int
+    timer: Timer | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -406,15 +411,3 @@ class State:
     """Live runs by function id."""
     dedupes: dict[tuple[str, str], Dedupe] = field(default_factory=dict)
     schedules: dict[tuple[str, str], Schedule] = field(default_factory=dict)
-
-    def stale(self, due: int, thing: Any) -> bool:
-        """Whether a timer that was set for `due` no longer matters."""
-        if isinstance(thing, Job):
-            return self.jobs.get(thing.id) is not thing or thing.calling or thing.run_at != due
-        if isinstance(thing, Wait):
-            return thing.run.waits.get(thing.step.id) is not thing
-        if isinstance(thing, Deadline):
-            return thing.run.id not in self.runs
-        if isinstance(thing, Schedule):
-            return self.schedules.get((thing.function.id, thing.trigger.cron)) is not thing
-        return self.dedupes.get((thing.function_id, thing.event_id)) is not thing

@@ -19,9 +19,25 @@ def write(value: object) -> bytes:
 def read(text: bytes | str) -> Any:
     """The value of a JSON text; ValueError if it is none, or goes beyond JSON (NaN)."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse)
+        return _clean_deep(value) if _may_hold_surrogates(text) else value
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
+
+
+def clean(text: str) -> str:
+    """The text with lone surrogates replaced, as the real server does: the store takes none."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _may_hold_surrogates(text: bytes | str) -> bool:
+    return ("\\ud" in text.lower()) if isinstance(text, str) else (b"\\ud" in text.lower())
+
+
+def _clean_deep(value: Any) -> Any:
+    return json.loads(clean(json.dumps(value, ensure_ascii=False)))
 
 
 def write_key(key: str) -> bytes:

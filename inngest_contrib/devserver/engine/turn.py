@@ -44,3 +44,5 @@ class Turn:
     """Internal events that arose and are still to be matched. This is also what keeps the modules
     in layers: whoever ends a run need not know who starts one."""
     starts: deque[Start] = field(default_factory=deque)
+    mistakes: list[Exception] = field(default_factory=list)
+    """Errors of the engine itself, contained where they arose; for the log."""

@@ -140,6 +140,7 @@ class Desk:
         turn = self.engine.begin(self.now)
         results = [self.engine.apply(turn, command) for command in commands]
         self.engine.finish(turn)
+        assert turn.mistakes == []
         if self.store is not None and turn.changes:
             self.store.commit(self.store.prepare(turn.changes))
         for record in turn.changes.put.values():

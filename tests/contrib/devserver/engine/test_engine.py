@@ -80,7 +80,7 @@ def test_memos_are_sorted_by_hash_and_the_stack_by_time(desk: Desk) -> None:
 
 def test_a_step_may_have_any_id(desk: Desk) -> None:
     desk.send("f")
-    odd = '"\n\u2028\ud800'
+    odd = '"\n\u2028ü'
     desk.answer({"id": odd, "op": "StepRun", "data": 1}, {"id": "x", "op": "StepPlanned"})
     desk.answer({"id": "x", "op": "StepRun", "data": 2})
     assert desk.take().body["steps"] == {odd: {"data": 1}, "x": {"data": 2}}

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inngest_contrib.devserver.engine.commands import Settings
+from inngest_contrib.devserver.engine import ops
+from inngest_contrib.devserver.engine.commands import Replied, Settings
+from inngest_contrib.devserver.store import Store
 from inngest_core.wire.names import Opcode
+from tests.contrib.devserver.engine.desk import HEADERS as SDK_HEADERS
 from tests.contrib.devserver.engine.desk import Desk, function
 
-TEXT = st.sampled_from(["", "a", "b", "c", "1s", "-1s", "zz", "2020-01-01T00:00:00Z", "app-f", "w"])
+WISHES = ["1s", "-1s", "zz", "9" * 400 + "w", "9" * 20 + "d", "2020-01-01T00:00:00Z"]
+TEXT = st.sampled_from(["", "a", "b", "c", "app-f", "w", "\ud800", "é\0", *WISHES])
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | TEXT,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
@@ -27,7 +32,7 @@ OPTS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
 )
 CODES = st.sampled_from([code.value for code in Opcode] + ["steprun", "Nope"])
 OPS = st.fixed_dictionaries(
-    {"op": CODES, "id": st.sampled_from(["a", "b", "c", "d", ""])},
+    {"op": CODES, "id": st.sampled_from(["a", "b", "c", "d", "", "\udfff", "\n"])},
     optional={
         "opts": OPTS | ANY,
         "data": ANY,
@@ -44,7 +49,7 @@ BODIES = st.one_of(
 )
 HEADERS = st.dictionaries(
     st.sampled_from(["x-inngest-no-retry", "retry-after", "x-inngest-req-version"]),
-    st.sampled_from(["true", "false", "1", "2", "0", "x", "99999999999", "²", "Sun, 99 Nov 2026"]),
+    st.sampled_from(["true", "false", "1", "2", "0", "x", "9" * 30, "²", "Sun, 99 Nov 2026"]),
     max_size=3,
 )
 REPLIES = st.tuples(
@@ -69,7 +74,7 @@ def assert_movable(desk: Desk) -> None:
 def test_nothing_an_app_answers_raises_or_hangs(
     replies: list[tuple[int, dict[str, str], bytes]],
 ) -> None:
-    desk = Desk(Settings(retry_interval=10))
+    desk = Desk(Settings(retry_interval=10), Store(None))
     desk.sync(function(retries=1), function("w"))
     desk.send("f")
     for status, headers, body in replies:
@@ -82,6 +87,8 @@ def test_nothing_an_app_answers_raises_or_hangs(
         assert_movable(desk)
     finish(desk)
     assert desk.engine.state.runs == {}
+    assert desk.store is not None
+    desk.store.close()
 
 
 def finish(desk: Desk) -> None:
@@ -105,10 +112,29 @@ def test_json_nested_too_deeply_is_a_failed_attempt() -> None:
     assert desk.status() == ["COMPLETED", "FAILED", "FAILED"]
 
 
-def test_lone_surrogates_and_huge_numbers_survive() -> None:
+def test_lone_surrogates_are_replaced_and_huge_numbers_survive() -> None:
     desk = Desk()
     desk.sync(function())
     desk.send("f")
-    big: Any = {"s": "\ud800", "n": 12345678901234567890, "f": 1e300}
+    big = {"s": "\ud800", "n": 12345678901234567890, "f": 1e300}
     desk.answer({"id": "a", "op": "StepRun", "data": big})
-    assert desk.take().body["steps"]["a"]["data"]["s"] == "\ud800"
+    data = desk.take().body["steps"]["a"]["data"]
+    assert data["s"] == "\ufffd"
+    assert data["f"] == 1e300
+
+
+def test_a_mistake_of_the_engine_ends_one_run_and_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*args: object) -> None:
+        raise KeyError("oops")
+
+    desk = Desk()
+    desk.sync(function())
+    desk.send("f")
+    monkeypatch.setattr(ops, "perform", fail)
+    turn = desk.engine.begin(desk.now)
+    call = desk.take()
+    desk.engine.apply(turn, Replied(call.effect.job_id, 206, SDK_HEADERS, b"[]"))
+    assert desk.status() == ["FAILED"]
+    assert [repr(mistake) for mistake in turn.mistakes] == ["KeyError('oops')"]

@@ -8,6 +8,7 @@ Law: pure. Bytes in, `NewEvent` records and an error text out.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ YEAR_1980 = 315_532_800_000
 YEAR_2100 = 4_102_444_800_000
 NOT_AN_EVENT = "Request body must contain an event object or an array of event objects"
 
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _OBJECT = "map[string]interface {}"
 
 
@@ -79,9 +81,20 @@ def read_event(raw: Any, *, internal_id: str = "") -> NewEvent:
 def read_json(body: bytes) -> Any:
     """Parse JSON text. Raise EventRefused; neither NaN nor Infinity is JSON."""
     try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError as error:
+        try:
+            return from_json(body, allow_inf_nan=False)
+        except ValueError:
+            if not _HALF_CHARACTER.search(body):
+                raise
+            return from_json(_repair_text(body), allow_inf_nan=False)
+    except (ValueError, RecursionError) as error:
         raise EventRefused(_syntax_error(body, str(error))) from error
+
+
+def _repair_text(body: bytes) -> str:
+    """Replace halves of characters, which JavaScript may send, as the server does."""
+    text = json.dumps(json.loads(body), ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _elements(body: bytes) -> Sequence[Any]:

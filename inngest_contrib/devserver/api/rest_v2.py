@@ -41,7 +41,7 @@ _BIRTH = "2021-05-13T09:30:04Z"
 
 async def runs(api: Api, request: Request) -> Response:
     """GET /v2/runs: the runs that fit, newest first."""
-    return _page_of_runs(api, request, _function_filter(api, request))
+    return _page_of_runs(api, request, _owners(api, request))
 
 
 async def runs_of_function(api: Api, request: Request) -> Response:
@@ -51,11 +51,11 @@ async def runs_of_function(api: Api, request: Request) -> Response:
     return _page_of_runs(api, request, {"function_ids": [function.id]})
 
 
-def _page_of_runs(api: Api, request: Request, filters: dict[str, Any]) -> Response:
-    limit = _limit(request)
-    if filters.get("app_ids") == []:
+def _page_of_runs(api: Api, request: Request, owners: dict[str, Any] | None) -> Response:
+    limit, filters = _limit(request), _filters(request)
+    if owners is None:
         return reply_v2([], page={"limit": limit})
-    found = api.reads.runs(**filters, **_common_filters(request), limit=limit + 1)
+    found = api.reads.runs(**owners, **filters, limit=limit + 1)
     shown, more = found[:limit], len(found) > limit
     include = _wants_output(request)
     page: dict[str, Any] = {"limit": limit}
@@ -64,29 +64,24 @@ def _page_of_runs(api: Api, request: Request, filters: dict[str, Any]) -> Respon
     return reply_v2([run_v2(run, include_output=include) for run in shown], page=page)
 
 
-def _function_filter(api: Api, request: Request) -> dict[str, Any]:
-    """Translate appId and functionId. A name that nobody bears fits no run."""
-    app_name, function_name = (
-        request.query_params.get("appId"),
-        request.query_params.get("functionId"),
-    )
+def _owners(api: Api, request: Request) -> dict[str, Any] | None:
+    """Translate appId and functionId; None if nobody bears these names, so that no run fits."""
+    query = request.query_params
+    app_name, function_name = query.get("appId"), query.get("functionId")
     if function_name and not app_name:
         raise ApiError(400, "appId is required when filtering by functionId")
-    apps = [app for app in api.reads.apps() if app.name == app_name]
     if not app_name:
         return {}
+    apps = [app for app in api.reads.apps() if app.name == app_name]
     if not function_name:
-        return {"app_ids": [app.id for app in apps]}
-    ids = [
-        function.id
-        for app in apps
-        for function in api.reads.functions(app.id)
-        if function.slug in (function_name, f"{app_name}-{function_name}")
-    ]
-    return {"function_ids": ids} if ids else {"app_ids": []}
+        return {"app_ids": [app.id for app in apps]} if apps else None
+    names = (function_name, f"{app_name}-{function_name}")
+    known = [function for app in apps for function in api.reads.functions(app.id)]
+    ids = [function.id for function in known if function.slug in names]
+    return {"function_ids": ids} if ids else None
 
 
-def _common_filters(request: Request) -> dict[str, Any]:
+def _filters(request: Request) -> dict[str, Any]:
     query = request.query_params
     statuses = [text for value in query.getlist("status") for text in value.split(",") if text]
     if any(status not in STATUSES for status in statuses):

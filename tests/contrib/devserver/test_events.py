@@ -132,3 +132,17 @@ def test_the_first_5000_events_of_a_longer_list_are_accepted() -> None:
     assert batch.error == "Cannot have more than 5000 events in a batch"
     assert len(batch.events) == 5000
     assert len({event.internal_id for event in batch.events}) == 5000
+
+
+def test_half_a_character_is_replaced_and_the_event_kept() -> None:
+    body = json.dumps({"name": "a", "data": {"half": "x\ud800y", "whole": "\U0001f600"}}).encode()
+    batch = read_batch(body)
+    assert batch.error is None
+    assert batch.events[0].data == {"half": "x\ufffdy", "whole": "\U0001f600"}
+
+
+def test_half_a_character_does_not_make_other_faults_good() -> None:
+    for body in (b'{"name":"\\ud800","data":{"x":NaN}}', b'["\\ud800"' + b"[" * 100_000):
+        error = read_batch(body).error
+        assert error is not None
+        assert error.startswith("invalid JSON: ") or error == "EOF"

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import inngest
+
 import inngest_core
 from inngest_core import CommHandler, CommRequest
 
@@ -48,7 +49,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    print(f"{'steps':>6} {'kind':>6} {'signed':>7} {'ours us':>10} {'official us':>12} {'ratio':>7}")
+    print(
+        f"{'steps':>6} {'kind':>6} {'signed':>7} {'ours us':>10} {'official us':>12} {'ratio':>7}"
+    )
     for signed in (False, True):
         for is_async in (False, True):
             for steps in map(int, options.steps.split(",")):

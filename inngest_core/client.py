@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .engine import Engine
 from .env import Config, resolve
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 AsyncHandler = Callable[["Context"], Awaitable[T]]
 SyncHandler = Callable[["ContextSync"], T]
-FailureHandler = Union[Callable[["Context"], Awaitable[Any]], Callable[["ContextSync"], Any]]
+FailureHandler = Callable[["Context"], Awaitable[Any]] | Callable[["ContextSync"], Any]
 
 BUILTIN_PLUGINS = ("inngest_core.net.http", "inngest_core.flow.serializer")
 
@@ -270,9 +270,7 @@ class Inngest:
         """
         return await self.engine.arun(self._sending(events, skip_middleware))
 
-    def send_sync(
-        self, events: Event | list[Event], *, skip_middleware: bool = False
-    ) -> list[str]:
+    def send_sync(self, events: Event | list[Event], *, skip_middleware: bool = False) -> list[str]:
         """As ``send``, without a loop."""
         return self.engine.run(self._sending(events, skip_middleware))
 

@@ -59,7 +59,11 @@ class ReplayLogger:
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._running.home.logger, name)
-        return functools.partial(self._unless_replaying, attribute) if callable(attribute) else attribute
+        return (
+            functools.partial(self._unless_replaying, attribute)
+            if callable(attribute)
+            else attribute
+        )
 
     def _unless_replaying(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return method(*args, **kwargs) if self._running.awake else None

@@ -113,8 +113,7 @@ def resolve(
     thread_pool_size: int | None = None,
 ) -> Config:
     """The Config of these arguments; each beats its variable. ConfigError names what is wrong."""
-    if not (isinstance(app_id, str) and app_id):
-        raise ConfigError("app_id: a client needs a non-empty app id")
+    _require_app_id(app_id)
     read = _Reader(environ)
     production = read.production() if is_production is None else is_production
     return Config(

@@ -162,8 +162,8 @@ class Step(_Base):
     async def run(
         self,
         step_id: str,
-        handler: Callable[..., Any],
-        *handler_args: Any,
+        handler: Callable[[Unpack[Ts]], Any],
+        *handler_args: Unpack[Ts],
         output_type: object = EmptySentinel,
     ) -> Any:
         """

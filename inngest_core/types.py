@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import TypeVar, Union
+from typing import TypeAlias, TypeVar
 
-from typing_extensions import TypeAlias
-
-JSON: TypeAlias = Union[
-    None, bool, int, float, str, Sequence["JSON"], Mapping[str, "JSON"]
-]
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """A value that JSON can carry."""
 
-Duration: TypeAlias = Union[int, datetime.timedelta, str]
+Duration: TypeAlias = int | datetime.timedelta | str
 """Milliseconds, a timedelta, or text such as ``"1h30m"``."""
 
 T = TypeVar("T")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
-from inngest_core import CommHandler, Function, Inngest, Streaming
 from starlette.routing import Route
+
+from inngest_core import CommHandler, Function, Inngest, Streaming
 
 from ..asgi import InngestApp
 

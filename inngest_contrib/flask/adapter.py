@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, Request, Response, request
+
 from inngest_core import CommHandler, Function, Inngest
 from inngest_core.comm import CommRequest, CommResponse
 

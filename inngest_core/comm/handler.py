@@ -66,7 +66,9 @@ class CommHandler:
             serve_path=serve_path,
             public_path=public_path,
             enable_unauthed_sync=(
-                config.enable_unauthed_sync if enable_unauthed_sync is None else enable_unauthed_sync
+                config.enable_unauthed_sync
+                if enable_unauthed_sync is None
+                else enable_unauthed_sync
             ),
             max_body=max_body,
         )
@@ -165,5 +167,3 @@ def _with_failure(function: Function[Any]) -> list[Served]:
         middleware=function.middleware,
     )
     return [own, failure]
-
-

@@ -17,9 +17,7 @@ HEARTBEAT = b" "
 HEARTBEAT_SECONDS = 3.0
 
 
-def streamed(
-    answering: Coroutine[Any, Any, CommResponse], headers: dict[str, str]
-) -> CommResponse:
+def streamed(answering: Coroutine[Any, Any, CommResponse], headers: dict[str, str]) -> CommResponse:
     """A reply that starts at once and ends with what *answering* results in."""
     task = asyncio.get_running_loop().create_task(answering)
     return CommResponse(201, headers, b"", _chunks(task))

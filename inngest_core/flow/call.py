@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
+from urllib.parse import quote
 
 from ..errors import (
     BodyError,
@@ -190,7 +191,7 @@ def _probe(probe: str) -> Reply:
 
 def _complete(site: Site, call: CallRequest) -> Flow[None]:
     """Fetch the memos and events that were too large for the body of the call."""
-    path = f"/v0/runs/{call.run_id}/"
+    path = f"/v0/runs/{quote(call.run_id, safe='')}/"
     steps = yield from fetch(site.home, "GET", path + "actions")
     call.steps = parse_steps(_body_of(steps, "the memos"))
     events = yield from fetch(site.home, "GET", path + "batch")
@@ -219,9 +220,7 @@ def _run(
     context = site.new_context(running, call, served)
     try:
         since = perf_counter()
-        yield from each(
-            pipeline.transform_input, context, served.function, StepMemos(call.steps)
-        )
+        yield from each(pipeline.transform_input, context, served.function, StepMemos(call.steps))
         timings.add("mw.transform_input", since)
         if not machine.unasked:
             yield from running.wake()

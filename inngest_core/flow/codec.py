@@ -46,7 +46,7 @@ class Codec:
         while isinstance(callable_, functools.partial):
             callable_ = callable_.func
         if not hasattr(callable_, "__code__"):
-            callable_ = getattr(type(callable_), "__call__", None)
+            callable_ = type(callable_).__call__
         return self.type_of(callable_) if hasattr(callable_, "__code__") else EmptySentinel
 
     def _learn(self, callable_: Any) -> Any:
@@ -68,9 +68,7 @@ class Codec:
         try:
             return self._serializer.serialize(value, typ)
         except Exception as error:
-            raise OutputUnserializableError(
-                f"{whose}returned unserializable data"
-            ) from error
+            raise OutputUnserializableError(f"{whose}returned unserializable data") from error
 
     def load(self, value: Any, typ: Any) -> Any:
         """The value of type *typ* behind a JSON value."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar
 
 from ..execution.machine import Reached, Ruling, Standing, Verdict
 from ..wire.http import HttpRequest
@@ -86,5 +86,5 @@ class Leave:
     """Leave the function: its call is decided. There is no result."""
 
 
-Effect = Union[Send, Pause, Do, Call, Stand, Leave]
+Effect = Send | Pause | Do | Call | Stand | Leave
 Flow = Generator[Effect, Any, T]

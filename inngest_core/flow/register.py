@@ -45,9 +45,7 @@ def register(site: Site, url: str, deploy_id: str | None = None) -> Flow[HttpRes
     """Register the app under *url* with the server."""
     body = dump(registration(site.app, site.configs, url)).encode()
     path = "/fn/register" + (f"?deployId={quote(deploy_id, safe='')}" if deploy_id else "")
-    response = yield from fetch(
-        site.home, "POST", path, body, {Header.FRAMEWORK: site.framework}
-    )
+    response = yield from fetch(site.home, "POST", path, body, {Header.FRAMEWORK: site.framework})
     return response
 
 
@@ -62,9 +60,7 @@ def _in_band(site: Site, request: CommRequest) -> Reply:
 
 def _out_of_band(site: Site, request: CommRequest) -> Flow[Reply]:
     try:
-        response = yield from register(
-            site, site.url(request), request.query.get(Query.DEPLOY_ID)
-        )
+        response = yield from register(site, site.url(request), request.query.get(Query.DEPLOY_ID))
         if not 200 <= response.status < 300:
             raise ServerError(_refusal(response))
     except InngestError as error:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..env import Config
-from ..errors import ConfigError
+from ..env import Config, check_origin
 from ..wire.http import CommRequest
 from ..wire.names import REQUEST_VERSION, Header, SyncKind
 from ..wire.register import SDK_NAME, AppConfig, FunctionConfig
@@ -107,12 +106,9 @@ class Site:
 
 def complete_origin(origin: str) -> str:
     """*origin* with a scheme, https unless it has one, and without a trailing slash."""
-    origin = origin.rstrip("/")
     if "://" not in origin:
         origin = f"https://{origin}"
-    if not origin.partition("://")[2]:
-        raise ConfigError(f'serve_origin: "{origin}" has no host')
-    return origin
+    return check_origin("serve_origin", origin).rstrip("/")
 
 
 def sdk_headers(config: Config) -> dict[str, str]:

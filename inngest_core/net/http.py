@@ -56,9 +56,9 @@ class AsyncHttpxTransport:
     """Carries requests from event loops."""
 
     def __init__(self) -> None:
-        self._clients: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, httpx.AsyncClient
-        ] = weakref.WeakKeyDictionary()
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
+            weakref.WeakKeyDictionary()
+        )
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         import httpx

@@ -45,7 +45,9 @@ def fold(config: Config, given: Sequence[Any], builtins: Iterable[str]) -> Plugi
     manager = load(config, given, builtins)
     hook = manager.hook
     hook.inngest_configure(config=config)
-    middleware = [each for many in reversed(hook.inngest_middleware(config=config)) for each in many]
+    middleware = [
+        each for many in reversed(hook.inngest_middleware(config=config)) for each in many
+    ]
     return Plugins(
         serializer=hook.inngest_serializer(config=config),
         middleware=tuple(middleware),

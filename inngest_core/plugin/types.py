@@ -20,9 +20,7 @@ PROJECT = "inngest"
 """pluggy's project name, and the entry-point group of plugins."""
 
 
-def hookimpl(
-    function: F | None = None, *, trylast: bool = False, tryfirst: bool = False
-) -> Any:
+def hookimpl(function: F | None = None, *, trylast: bool = False, tryfirst: bool = False) -> Any:
     """Mark a function as the implementation of the hook of the same name."""
 
     def mark(target: F) -> F:

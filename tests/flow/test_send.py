@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -289,9 +288,9 @@ class Watching(Middleware):
 
 
 @pytest.fixture
-def seen() -> Iterator[list[Any]]:
+def seen() -> list[Any]:
     Watching.seen = []
-    yield Watching.seen
+    return Watching.seen
 
 
 def test_middleware_sees_and_changes_what_is_sent(seen: list[Any]) -> None:

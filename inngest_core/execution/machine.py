@@ -196,14 +196,17 @@ class Machine:
     def recall_next(self, step_id: str) -> Any:
         """Like recall, but only if the step is next in the stack and nothing is parked."""
         memos, cursor = self._open, self._cursor
-        if len(memos) < 2 or self._parked or step_id in self._seen:
+        if len(memos) < 2 or self._parked:
             return MISSING
-        hashed = hash_step(step_id)
+        raw, count = step_id, self._seen.get(step_id)
+        if count is not None:
+            raw, count = self._repeat(step_id, count)
+        hashed = hash_step(raw)
         if cursor >= len(self._stack) or self._stack[cursor] != hashed:
             return MISSING
         memo = memos.pop(hashed, MISSING)
         if memo is not MISSING:
-            self._seen[step_id] = 1
+            self._count(step_id, count, raw)
             self._cursor = cursor + 1
         return memo
 

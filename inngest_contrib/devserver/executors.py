@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 UNREACHABLE = "Unable to reach SDK URL"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
+_IDLE_FOR = 1.0
+"""Seconds that a connection is kept unused: less than servers keep theirs (2 s and more), so that
+none is used which the other side is about to close."""
 
 
 class Handler(Protocol):
@@ -102,7 +105,9 @@ class Http:
 
             # The engine says how many calls there may be; a second limit here would only hide it.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=10),
+                connector=aiohttp.TCPConnector(
+                    limit=0, ttl_dns_cache=10, keepalive_timeout=_IDLE_FOR
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("accept",),
             )

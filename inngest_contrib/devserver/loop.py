@@ -25,6 +25,7 @@ from inngest_contrib.devserver.engine.commands import (
     NextTick,
     Settings,
     Tick,
+    Warn,
 )
 from inngest_contrib.devserver.engine.engine import Engine
 from inngest_contrib.devserver.executors import Handler, Http, InProcess, Signer
@@ -279,6 +280,8 @@ class Server:
                 task = self._loop.create_task(self._call(effect))
                 self._calls.add(task)
                 task.add_done_callback(self._calls.discard)
+            elif isinstance(effect, Warn):
+                _log.warning("%s", effect.message)
 
     async def _call(self, call: Call) -> None:
         executor = self._in_process if self._in_process.serves(call.url) else self._http

@@ -214,7 +214,14 @@ class DropCall:
     job_id: str
 
 
-Effect = Call | DropCall
+@dataclass(slots=True, frozen=True)
+class Warn:
+    """Tell whoever runs the server; nothing else depends on it."""
+
+    message: str
+
+
+Effect = Call | DropCall | Warn
 
 
 # --- changes --------------------------------------------------------------------------------

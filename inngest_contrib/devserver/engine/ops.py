@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from inngest_contrib.devserver.engine import pauses, queue, runs, steps, text
-from inngest_contrib.devserver.engine.commands import Json
+from inngest_contrib.devserver.engine.commands import Json, Warn
 from inngest_contrib.devserver.engine.instants import read_end
 from inngest_contrib.devserver.engine.limits import (
     INVOKE_TIMEOUT,
     MAX_IDLE_CALLS,
     MAX_PAUSE,
     MAX_STATE,
+    MAX_STEP_OUTPUT,
     MAX_STEPS,
 )
 from inngest_contrib.devserver.engine.replies import Op
@@ -163,6 +164,7 @@ def _finish_step(turn: Turn, job: Job, op: Op, memo: bytes, *, failed: bool = Fa
     if step.ended:
         return False
     _check_state(job.run, len(memo))
+    _warn_of_size(turn, job.run, op, len(memo))
     step.op = Opcode.STEP_RUN.value
     step.attempts = job.attempt + 1
     step.opts = text.write(op.opts) if op.opts else None
@@ -189,6 +191,19 @@ def _check_state(run: Run, size: int) -> None:
             "InngestErrStateOverflowed",
             f"The function run exceeded the state size limit of {MAX_STATE} bytes.",
         )
+
+
+def _warn_of_size(turn: Turn, run: Run, op: Op, size: int) -> None:
+    half = MAX_STATE // 2
+    if size > MAX_STEP_OUTPUT // 2:
+        what, limit = f'step "{op.name or op.id}" returned {size} bytes', MAX_STEP_OUTPUT
+    elif run.memos.size <= half < run.memos.size + size:
+        what, limit = f"its steps have returned {run.memos.size + size} bytes", MAX_STATE
+    else:
+        return
+    turn.effects.append(
+        Warn(f"run {run.id} of {run.function.slug}: {what}; at {limit} bytes it fails")
+    )
 
 
 # --- steps that are still to come -----------------------------------------------------------

@@ -20,6 +20,7 @@ from inngest_contrib.devserver.engine.commands import (
     Settings,
     SyncApp,
     Tick,
+    Warn,
 )
 from inngest_contrib.devserver.engine.state import Event, Run
 from inngest_contrib.devserver.store import Store
@@ -113,6 +114,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.now = START
         self.open: list[Open] = []
+        self.warnings: list[str] = []
         self.runs: dict[str, Run] = {}
         self.events: list[Event] = []
         self._serial = 0
@@ -149,6 +151,7 @@ class Desk:
             elif isinstance(record, Event):
                 self.events.append(record)
         self.open += [Open(effect) for effect in turn.effects if isinstance(effect, Call)]
+        self.warnings += [effect.message for effect in turn.effects if isinstance(effect, Warn)]
         return results[-1]
 
     def sync(self, *functions: dict[str, Any], app: str = "app", url: str = URL) -> Any:

@@ -317,6 +317,14 @@ def test_state_has_a_limit(desk: Desk) -> None:
     assert b"exceeded the state size limit of 33554432 bytes" in (desk.run.output or b"")
 
 
+def test_half_of_a_limit_is_worth_a_warning(desk: Desk) -> None:
+    desk.send("f")
+    desk.answer(run_op("big", "x" * 2_200_000))
+    for n in range(10):
+        desk.answer(run_op(f"s{n}", "x" * 1_900_000))
+    assert [warning.split(": ")[1].split(" ")[0] for warning in desk.warnings] == ["step", "its"]
+
+
 def test_a_step_output_has_a_limit(desk: Desk) -> None:
     desk.send("f")
     desk.answer(run_op("a", "x" * 4 * 1024 * 1024))

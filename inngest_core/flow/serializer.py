@@ -84,7 +84,7 @@ def _names_beyond_json(annotation: Any) -> bool:
 _beyond_json = functools.lru_cache(maxsize=_CACHE_SIZE)(_names_beyond_json)
 
 
-@hookimpl(trylast=True)  # type: ignore[untyped-decorator]  # the marker keeps any signature
+@hookimpl(trylast=True)
 def inngest_serializer(config: Any) -> Serializer:
     """The serializer of a client whose user and plugins name no other."""
     return DefaultSerializer()

@@ -107,7 +107,7 @@ def _failure(request: HttpRequest, error: Exception) -> TransportError:
     return TransportError(f"no reply from {origin}: {detail}")
 
 
-@hookimpl(trylast=True)  # type: ignore[untyped-decorator]  # the marker keeps any signature
+@hookimpl(trylast=True)
 def inngest_transport(config: Any, kind: str) -> HttpxTransport | AsyncHttpxTransport | None:
     """The transport of a client whose plugins offer no other."""
     if kind not in KINDS:

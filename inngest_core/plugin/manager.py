@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -36,7 +36,7 @@ class Plugins:
     close: Callable[[], None]
 
 
-def fold(config: Config, given: Sequence[Any], builtins: Iterable[str]) -> Plugins:
+def fold(config: Config, given: Sequence[Any], builtins: Sequence[str]) -> Plugins:
     """
     Load the plugins of a client and ask every hook.
 
@@ -45,9 +45,7 @@ def fold(config: Config, given: Sequence[Any], builtins: Iterable[str]) -> Plugi
     manager = load(config, given, builtins)
     hook = manager.hook
     hook.inngest_configure(config=config)
-    middleware = [
-        each for many in reversed(hook.inngest_middleware(config=config)) for each in many
-    ]
+    middleware = [each for many in hook.inngest_middleware(config=config) for each in many]
     return Plugins(
         serializer=hook.inngest_serializer(config=config),
         middleware=tuple(middleware),
@@ -57,17 +55,21 @@ def fold(config: Config, given: Sequence[Any], builtins: Iterable[str]) -> Plugi
     )
 
 
-def load(config: Config, given: Sequence[Any], builtins: Iterable[str]) -> pluggy.PluginManager:
-    """A manager with our builtins, the discovered plugins and the given ones."""
+def load(config: Config, given: Sequence[Any], builtins: Sequence[str]) -> pluggy.PluginManager:
+    """
+    A manager with every plugin of a client.
+
+    The given ones are asked first, in their order, then the discovered ones by
+    name, then our builtins.
+    """
     manager = new_manager()
-    for name in builtins:
+    # pluggy asks the last one registered first.
+    for name in reversed(builtins):
         manager.register(importlib.import_module(name), name=name)
-    for point in sorted(metadata.entry_points(group=PROJECT), key=lambda point: point.name):
-        if _wanted(config, point.name):
-            _register_discovered(manager, point, asked_for=config.load_plugins is not None)
-    for plugin in given:
+    for point in reversed(_discovered(config)):
+        _register_discovered(manager, point, asked_for=config.load_plugins is not None)
+    for plugin in reversed(given):
         _register_given(manager, plugin)
-    _check(manager)
     return manager
 
 
@@ -85,6 +87,19 @@ def _transport(manager: pluggy.PluginManager, config: Config, kind: str) -> Any:
     return transport
 
 
+def _discovered(config: Config) -> list[metadata.EntryPoint]:
+    """The installed plugins that are wanted, by name; ConfigError if one that was named is not."""
+    found = sorted(metadata.entry_points(group=PROJECT), key=lambda point: point.name)
+    installed = [point.name for point in found]
+    for name in config.load_plugins or ():
+        if name not in installed:
+            raise ConfigError(
+                f'INNGEST_LOAD_PLUGINS: "{name}" is not installed; installed are: '
+                f"{', '.join(installed) or 'none'}"
+            )
+    return [point for point in found if _wanted(config, point.name)]
+
+
 def _wanted(config: Config, name: str) -> bool:
     allowed = config.load_plugins is None or name in config.load_plugins
     return allowed and name not in config.disable_plugins
@@ -95,7 +110,7 @@ def _register_discovered(
 ) -> None:
     """A plugin that fails does not take the app down, unless it was asked for by name."""
     try:
-        manager.register(_instance(point.load(), point.name), name=point.name)
+        _register(manager, _instance(point.load(), point.name), point.name)
     except Exception as error:
         distribution = point.dist.name if point.dist else "an unknown distribution"
         message = (
@@ -109,16 +124,35 @@ def _register_discovered(
 
 def _register_given(manager: pluggy.PluginManager, plugin: Any) -> None:
     if isinstance(plugin, str):
-        module, _, attribute = plugin.partition(":")
-        try:
-            loaded = importlib.import_module(module)
-            plugin = getattr(loaded, attribute) if attribute else loaded
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f'plugins: "{plugin}" cannot be imported: {error}') from error
+        plugin = _imported(plugin)
     name = getattr(plugin, "__name__", type(plugin).__qualname__)
     instance = _instance(plugin, name)
-    if not manager.is_registered(instance):
-        manager.register(instance)
+    if manager.is_registered(instance):
+        return
+    try:
+        _register(manager, instance, None)
+    except pluggy.PluginValidationError as error:
+        raise ConfigError(f'plugins: "{name}" is not a plugin of ours: {error}') from error
+
+
+def _imported(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        loaded = importlib.import_module(module)
+        return getattr(loaded, attribute) if attribute else loaded
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f'plugins: "{path}" cannot be imported: {error}') from error
+
+
+def _register(manager: pluggy.PluginManager, plugin: Any, name: str | None) -> None:
+    """Register one plugin; where one of its hooks is none of ours, take all of it out again."""
+    try:
+        manager.register(plugin, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError:
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
+        raise
 
 
 def _instance(plugin: Any, name: str) -> Any:
@@ -128,10 +162,3 @@ def _instance(plugin: Any, name: str) -> Any:
             "name an instance or a module"
         )
     return plugin
-
-
-def _check(manager: pluggy.PluginManager) -> None:
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise ConfigError(f"plugins: {error}") from error

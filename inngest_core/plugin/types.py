@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
 from ..types import EmptySentinel
 from ..wire.http import HttpRequest, HttpResponse
@@ -20,7 +20,15 @@ PROJECT = "inngest"
 """pluggy's project name, and the entry-point group of plugins."""
 
 
-def hookimpl(function: F | None = None, *, trylast: bool = False, tryfirst: bool = False) -> Any:
+@overload
+def hookimpl(function: F) -> F: ...
+
+
+@overload
+def hookimpl(*, trylast: bool = False, tryfirst: bool = False) -> Callable[[F], F]: ...
+
+
+def hookimpl(function: Any = None, *, trylast: bool = False, tryfirst: bool = False) -> Any:
     """Mark a function as the implementation of the hook of the same name."""
 
     def mark(target: F) -> F:

@@ -54,6 +54,7 @@ _TYPES = frozenset({"bool", "bytes", "double", "int", "list", "map", "null_type"
 _PLAIN_NAMES = frozenset({"true", "false", "null", "type"}) | _TYPES
 _MACROS = frozenset({"all", "exists", "exists_one", "filter", "map"})
 _SEPARATORS = frozenset({"&&", "||", "?", ":", ","})
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "!"})
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 _TOKEN = re.compile(
@@ -255,15 +256,18 @@ class _Rewriter:
         arguments = items[index + 1]
         assert isinstance(arguments, _Group)
         if name.text == "has":
-            return self._presence(arguments), index + 2
+            return self._presence(name, arguments), index + 2
         if name.text not in FUNCTIONS and name.text not in _PLAIN_FUNCTIONS:
             raise self._undeclared(name)
         return FUNCTIONS.get(name.text, name.text), index + 1
 
-    def _presence(self, arguments: _Group) -> str:
+    def _presence(self, name: _Token, arguments: _Group) -> str:
         path, end = _path(arguments.items, 0)
         if path and path.keys and end == len(arguments.items):
             return _name(self.presences, "_h", path)
+        if not _is_selection(arguments.items):
+            # One of the libraries would take anything here.
+            raise _pointing(self.text, name.at, "invalid argument to has() macro")
         return "has" + self._group(arguments)
 
     def _plain_name(self, name: _Token) -> str:
@@ -289,6 +293,14 @@ def _name(names: dict[str, Path], prefix: str, path: Path) -> str:
 
 def _after_dot(items: list[_Item], index: int) -> bool:
     return index > 0 and _text_of(items[index - 1]) == "."
+
+
+def _is_selection(items: list[_Item]) -> bool:
+    """Whether items are `<something>.<name>` and nothing looser."""
+    signs = {_text_of(item) for item in items} & (_SEPARATORS | COMPARISONS.keys() | _ARITHMETIC)
+    last = items[-1] if items else None
+    named = isinstance(last, _Token) and last.kind == "name"
+    return named and not signs and _after_dot(items, len(items) - 1)
 
 
 def _path(items: list[_Item], index: int) -> tuple[Path | None, int]:

@@ -237,7 +237,6 @@ class Inngest:
             _require_callable("handler", handler)
             return self._add(
                 Function(
-                    client=self,
                     config=FunctionConfig(f"{self.app_id}-{fn_id}", opts),
                     handler=handler,
                     on_failure=on_failure,

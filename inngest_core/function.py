@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .wire.register import FunctionConfig, failure_config
-
-if TYPE_CHECKING:
-    from .client import Inngest
 
 T = TypeVar("T")
 
@@ -20,14 +17,12 @@ class Function(Generic[T]):
     def __init__(
         self,
         *,
-        client: Inngest,
         config: FunctionConfig,
         handler: Callable[[Any], Any],
         on_failure: Callable[[Any], Any] | None,
         output_type: object,
         middleware: tuple[Any, ...],
     ) -> None:
-        self._client = client
         self.config = config
         self.handler = handler
         self.on_failure = on_failure

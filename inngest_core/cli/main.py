@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 import click
+import pluggy
 
 from ..env import resolve
-from ..errors import ConfigError
+from ..errors import ConfigError, InngestError
 from ..plugin.manager import load
 from ..version import VERSION
 
@@ -21,18 +22,40 @@ def build() -> click.Group:
         params=[_version_option()],
     )
     manager = load(resolve(app_id="inngest-core"), (), ())
-    manager.hook.inngest_commands(group=group)
+    for hook in reversed(manager.hook.inngest_commands.get_hookimpls()):
+        _add(group, hook)
     return group
 
 
+def _add(group: click.Group, hook: pluggy.HookImpl) -> None:
+    """Ask one plugin; the commands of the others do not suffer if it fails."""
+    try:
+        hook.function(*[group for _ in hook.argnames])
+    except Exception as error:
+        _complain(f'plugin "{hook.plugin_name}" could not add its commands: {error!r}')
+
+
 def main() -> None:
-    """Run the command with the arguments of the process."""
+    """
+    Run the command with the arguments of the process.
+
+    Ends with 2 where the command line or the settings are wrong, with 1 where
+    the work failed.
+    """
     try:
         group = build()
     except ConfigError as error:
-        click.echo(f"inngest-core: {error}", err=True)
+        _complain(str(error))
         sys.exit(2)
-    group()
+    try:
+        group()
+    except InngestError as error:
+        _complain(str(error))
+        sys.exit(1)
+
+
+def _complain(message: str) -> None:
+    click.echo(f"inngest-core: {message}", err=True)
 
 
 def _version_option() -> click.Option:

@@ -24,6 +24,7 @@ import inngest_contrib.fastapi
 import inngest_contrib.flask
 import inngest_core as inngest
 from inngest_contrib.devserver import cron
+from inngest_contrib.devserver.reads import Reads
 from tests.contrib.devserver import stories
 from tests.contrib.devserver.live import (
     Call,
@@ -323,6 +324,34 @@ def test_an_app_that_comes_back_in_time_ends_its_runs_well() -> None:
         eventually(lambda: server.runs_of(event_id))
         with on_flask(client, port):
             assert server.ended_runs(event_id)[0]["output"] == {"data": [1, 3]}
+
+
+def test_memos_too_large_for_a_call_are_fetched_by_the_app(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    fetched: list[str] = []
+    answer = Reads.actions
+
+    def actions(reads: Reads, run_id: str) -> bytes | None:
+        fetched.append(run_id)
+        return answer(reads, run_id)
+
+    monkeypatch.setattr(Reads, "actions", actions)
+    with running(poll=False) as server:
+        client = inngest.Inngest(app_id="large", is_production=False, api_base_url=server.url)
+
+        @client.create_function(fn_id="f", trigger=stories.on(client, "f"))
+        def large(ctx: inngest.ContextSync) -> list[int]:
+            asked.append(ctx.run_id)
+            return [len(ctx.step.run(f"s{n}", lambda: "x" * 1_500_000)) for n in range(3)]
+
+        with on_flask(client) as url:
+            server.http.put(url)
+            run = server.run("large/f")
+    assert run["output"] == {"data": [1_500_000] * 3}
+    assert len(asked) == 4
+    assert fetched == [run["id"]]
 
 
 # --- apps that misbehave --------------------------------------------------------------------------

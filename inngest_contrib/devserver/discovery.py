@@ -25,6 +25,8 @@ from inngest_core.wire.names import Header, ServerKind
 
 logger = logging.getLogger("inngest.devserver")
 
+IN_PROCESS_URL = "http://in-process/api/inngest"
+"""The address of an app within this process, now or when the database was last used."""
 RETRY_SECONDS = 1.0
 """How soon an address that has never answered is asked again."""
 REQUEST_SECONDS = 10.0
@@ -50,7 +52,7 @@ class Discovery:
     interval: float = 5.0
     poll: bool = True
     """Ask again after an app has answered once; without, only until then."""
-    skip: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset({IN_PROCESS_URL})
     """Addresses that are never asked: apps within this process."""
     _watched: dict[str, _Watched] = field(default_factory=dict)
 

@@ -12,13 +12,13 @@ import os
 import sys
 from typing import Any
 
+from inngest_contrib.devserver.discovery import IN_PROCESS_URL
 from inngest_contrib.devserver.errors import AppNotLoaded
 from inngest_contrib.devserver.loop import Server
 from inngest_core import Inngest
 from inngest_core.comm import CommHandler, CommRequest
 from inngest_core.wire.names import Header, ServerKind
 
-INSIDE_URL = "http://in-process/api/inngest"
 FRAMEWORK = "in-process"
 
 
@@ -30,19 +30,19 @@ async def attach_app(server: Server, path: str, own_url: str) -> frozenset[str]:
     # The app must talk to this server; what the user has set is left alone.
     os.environ.setdefault("INNGEST_DEV", own_url)
     handler = _handler(_load(path))
-    server.attach(INSIDE_URL, handler)
+    server.attach(IN_PROCESS_URL, handler)
     request = CommRequest(
         method="PUT",
-        url=INSIDE_URL,
+        url=IN_PROCESS_URL,
         headers={Header.SERVER_KIND: ServerKind.DEV.value},
         query={},
-        body=json.dumps({"url": INSIDE_URL}).encode(),
+        body=json.dumps({"url": IN_PROCESS_URL}).encode(),
     )
     response = await handler.answer(request)
     if response.status >= 300:
         reason = response.body.decode(errors="replace")
         raise AppNotLoaded(f"--app {path}: its functions could not be registered: {reason}")
-    return frozenset({INSIDE_URL, *_follow(server, handler)})
+    return frozenset({IN_PROCESS_URL, *_follow(server, handler)})
 
 
 def _load(path: str) -> Inngest:

@@ -22,7 +22,7 @@ import uvicorn
 from inngest_contrib.devserver import cron
 from inngest_contrib.devserver.api.app import build
 from inngest_contrib.devserver.api.context import Api
-from inngest_contrib.devserver.discovery import Discovery
+from inngest_contrib.devserver.discovery import IN_PROCESS_URL, Discovery
 from inngest_contrib.devserver.errors import AppNotLoaded, CannotListen
 from inngest_contrib.devserver.expressions import ExpressionError, Expressions
 from inngest_contrib.devserver.lock import StoreInUse
@@ -97,6 +97,8 @@ async def _serve(
 ) -> None:
     api = Api(server, expressions, __version__, _start_options(options))
     any_host = not is_loopback(options.host)
+    if any_host:
+        logger.warning("Other machines can reach this server, and it asks nobody for a key.")
     web = _Web(
         uvicorn.Config(
             build(api, allowed_hosts=options.allowed_hosts, any_host=any_host),
@@ -112,9 +114,11 @@ async def _serve(
     serving = asyncio.create_task(web.serve(sockets=sockets))
     try:
         await web.wait_until_started(serving)
-        skip = await _attach(server, options.app, url) if options.app else frozenset()
+        skip = {IN_PROCESS_URL}
+        if options.app:
+            skip |= await _attach(server, options.app, url)
         ready(url)
-        await _watch_apps(options, server, url, skip, stop, serving)
+        await _watch_apps(options, server, url, frozenset(skip), stop, serving)
         await server.stop(grace=GRACE_SECONDS)
     finally:
         web.should_exit = True

@@ -367,7 +367,8 @@ class GroupSync:
         machine = self._running.machine
         results: list[Any] = []
         left = False
-        with _mode(parallel_mode), machine.gathering():
+        race = (parallel_mode or mode_variable.get()) is ParallelMode.RACE
+        with _mode(parallel_mode), machine.gathering(race=race):
             for one in callables:
                 try:
                     results.append(one())

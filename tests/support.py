@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from inngest_core import CommHandler, CommRequest, CommResponse, Function, Inngest, TriggerEvent
+from inngest_core import CommHandler, CommRequest, CommResponse, Inngest, TriggerEvent
 from inngest_core.wire.ids import hash_step
 
 Answer = Callable[[CommRequest], CommResponse]
@@ -34,18 +34,13 @@ def new_client(**options: Any) -> Inngest:
     return Inngest(**{"app_id": "app", "is_production": False, **options})
 
 
-def function(
+def endpoint(
     handler: Callable[[Any], Any], *, client: Inngest | None = None, **options: Any
-) -> Function[Any]:
-    """*handler* as a function, of a client of its own unless one is given."""
+) -> CommHandler:
+    """Where the server finds *handler*, a function of a client of its own unless one is given."""
     client = client or new_client()
-    options = {"fn_id": "fn", "trigger": ANY, **options}
-    made: Function[Any] = client.create_function(**options)(handler)
-    return made
-
-
-def endpoint(*functions: Function[Any]) -> CommHandler:
-    return CommHandler(client=functions[0]._client, framework="test", functions=functions)
+    client.create_function(**{"fn_id": "fn", "trigger": ANY, **options})(handler)
+    return CommHandler(client=client, framework="test")
 
 
 @contextmanager

@@ -128,10 +128,12 @@ class Machine:
         "_leaving",
         "_linear",
         "_memos",
+        "_mingled",
         "_open",
         "_order",
         "_parked",
         "_positions",
+        "_racers",
         "_released",
         "_seen",
         "_stack",
@@ -161,6 +163,10 @@ class Machine:
         self._alone = True
         self._depth = 0
         self._leaving = False
+        # Where a race is on, the server asks again after each of its branches: a step that
+        # is found beside it may be running in another call, even if it is the only one.
+        self._mingled = False
+        self._racers = 0
         self._order = 0
         self._released = 0
         self._batch = 1
@@ -240,10 +246,12 @@ class Machine:
             step.input = self._input
             return Standing.RUN
         self._found[step.id] = step
+        self._mingled = self._mingled or self._racers > 0
         return self._stand_new() if self._linear else Standing.WAIT
 
     def _stand_new(self) -> Standing:
         if not self._depth:
+            self._mingled = False
             return self._decide()
         self._leave_branch()
         return Standing.WAIT
@@ -261,7 +269,8 @@ class Machine:
 
     def withdraw(self, step: Reached) -> None:
         """Whoever waited at *step*, or executed it, was cancelled by the user."""
-        self._found.pop(step.id, None)
+        if self._found.pop(step.id, None) is not None and step.race:
+            self._mingled = True
         if self._executing is step:
             self._executing = None
             self._open = self._memos
@@ -290,8 +299,9 @@ class Machine:
     # ---- groups of blocking functions
 
     @contextmanager
-    def gathering(self) -> Iterator[None]:
-        """Steps found in here are decided together, by ``gathered``."""
+    def gathering(self, *, race: bool) -> Iterator[None]:
+        """Steps found in here are decided together, by ``gathered``. race: the group is one."""
+        self._mingled = race or (self._mingled and self._depth > 0)
         self._depth += 1
         try:
             yield
@@ -361,6 +371,9 @@ class Machine:
         if self._positions is None:
             self._positions = {hashed: n for n, hashed in enumerate(self._stack)}
         position = self._positions.get(step.id, _LAST)
+        if step.race:
+            self._racers += 1
+            self._mingled = self._mingled or bool(self._found)
         self._order += 1
         heapq.heappush(self._parked, (position, self._order, step))
 
@@ -371,6 +384,7 @@ class Machine:
             self._batch *= 2
         while self._parked and len(batch) < self._batch:
             position, _, step = heapq.heappop(self._parked)
+            self._racers -= step.race
             if step.waiter is not None:
                 step.memo = self._memos.pop(step.id)
                 batch.append(step)
@@ -404,7 +418,8 @@ class Machine:
             return Standing.WAIT
         first = found[0]
         local = first.code is Opcode.STEP_RUN
-        if len(found) == 1 and local and not (first.race or self._call.plan_only):
+        planning = first.race or self._mingled or self._call.plan_only
+        if len(found) == 1 and local and not planning:
             return Standing.RUN
         self._close([step.plan() for step in found])
         return Standing.WAIT

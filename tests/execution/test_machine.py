@@ -300,6 +300,46 @@ def test_a_step_in_a_race_is_planned_even_alone_and_says_so(linear: bool) -> Non
     assert machine.ops[0].opts == {"parallelMode": "race"}
 
 
+def test_a_step_beside_a_race_is_planned_since_another_call_may_be_running_it() -> None:
+    for order in (("r", "x"), ("x", "r")):
+        machine = Machine(request(["r"]), linear=False)
+        for raw in order:
+            stand(machine, raw, own=False, race=raw == "r")
+        released(machine)
+        machine.settle(rules.SETTLE_TURNS)
+        assert planned(machine) == [("StepPlanned", "x")]
+
+
+def test_so_is_the_step_after_a_racer_that_was_given_up_without_having_run() -> None:
+    machine = Machine(request(), linear=False)
+    racer = reach(machine, "r", own=False, race=True)
+    machine.stand(racer)
+    machine.withdraw(racer)
+    stand(machine, "x")
+    machine.settle(rules.SETTLE_TURNS)
+    assert planned(machine) == [("StepPlanned", "x")]
+
+
+def test_but_the_step_after_a_race_that_is_over_runs_now() -> None:
+    machine = Machine(request(["r"]), linear=False)
+    stand(machine, "r", own=False, race=True)
+    released(machine)
+    stand(machine, "x")
+    assert machine.settle(rules.ALONE_TURNS).standing is Standing.RUN
+
+
+def test_beside_a_race_in_a_group_of_a_blocking_function_a_step_is_planned_too() -> None:
+    machine = Machine(request(["r"]), linear=True)
+    with machine.gathering(race=False):
+        stand(machine, "x")
+        machine.end_branch()
+        with machine.gathering(race=True):
+            stand(machine, "r", race=True)
+        machine.end_branch()
+    assert machine.gathered() is None
+    assert planned(machine) == [("StepPlanned", "x")]
+
+
 def test_what_pauses_is_left_to_the_server_even_alone() -> None:
     machine = Machine(request(), linear=True)
     assert stand(machine, "nap", code=Opcode.SLEEP) is Standing.WAIT
@@ -404,8 +444,8 @@ def test_the_edited_input_of_the_target_is_no_memo() -> None:
 
 def test_a_group_is_decided_when_its_outermost_level_ends() -> None:
     machine = Machine(request(), linear=True)
-    with machine.gathering():
-        with machine.gathering():
+    with machine.gathering(race=False):
+        with machine.gathering(race=False):
             assert stand(machine, "a") is Standing.WAIT
             assert machine.end_branch()
         assert machine.gathered() is None
@@ -419,7 +459,7 @@ def test_a_group_is_decided_when_its_outermost_level_ends() -> None:
 def test_one_new_step_in_a_group_is_run() -> None:
     machine = Machine(request(), linear=True)
     step = reach(machine, "a")
-    with machine.gathering():
+    with machine.gathering(race=False):
         machine.stand(step)
         machine.end_branch()
     assert machine.gathered() is step
@@ -427,7 +467,7 @@ def test_one_new_step_in_a_group_is_run() -> None:
 
 def test_a_branch_that_is_being_left_finds_no_further_step_and_takes_no_memo() -> None:
     machine = Machine(request(["b", "c"]), linear=True)
-    with machine.gathering():
+    with machine.gathering(race=False):
         stand(machine, "a")
         assert machine.leaving
         assert machine.recall("b") is MISSING

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inngest_core import NonRetriableError, ParallelMode, StepError
-from tests.support import Counts, Run, endpoint, function, on_loop
+from tests.support import Counts, Run, endpoint, on_loop
 
 # A program is a step's id, a list of programs (one after the other), or a pair of
 # a way to run in parallel and a list of programs. What a step does shows in its id:
@@ -219,14 +219,14 @@ def shuffled(seed: int) -> Callable[[Any], int]:
 
 def played_async(program: Program, seed: int, overlapping: bool) -> tuple[Run, Interpreter]:
     interpreter = Interpreter(program)
-    with on_loop(endpoint(function(interpreter.handler))) as answer:
+    with on_loop(endpoint(interpreter.handler)) as answer:
         run = Run(answer, pick=shuffled(seed), overlapping=overlapping)
         return run.play(), interpreter
 
 
 def played_sync(program: Program, seed: int, overlapping: bool) -> tuple[Run, Interpreter]:
     interpreter = Interpreter(program)
-    door = endpoint(function(interpreter.handler_sync))
+    door = endpoint(interpreter.handler_sync)
     run = Run(door.answer_sync, pick=shuffled(seed), overlapping=overlapping)
     return run.play(), interpreter
 

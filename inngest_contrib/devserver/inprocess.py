@@ -10,7 +10,7 @@ import importlib
 import json
 import os
 import sys
-from typing import Any
+from dataclasses import dataclass
 
 from inngest_contrib.devserver.discovery import IN_PROCESS_URL
 from inngest_contrib.devserver.errors import AppNotLoaded
@@ -22,14 +22,28 @@ from inngest_core.wire.names import Header, ServerKind
 FRAMEWORK = "in-process"
 
 
-async def attach_app(server: Server, path: str, own_url: str) -> frozenset[str]:
-    """Load the client at `module:attribute`, register its functions, and return its addresses.
+@dataclass(slots=True, frozen=True)
+class Inside:
+    """An app within this process."""
+
+    client: Inngest
+    urls: frozenset[str]
+    """The addresses it answers to."""
+
+    async def close(self) -> None:
+        """Give back what its client opened."""
+        await self.client.aclose()
+
+
+async def attach_app(server: Server, path: str, own_url: str) -> Inside:
+    """Load the client at `module:attribute` and register its functions.
 
     Raises AppNotLoaded when there is no such client or it cannot be registered.
     """
     # The app must talk to this server; what the user has set is left alone.
     os.environ.setdefault("INNGEST_DEV", own_url)
-    handler = _handler(_load(path))
+    client = _load(path)
+    handler = CommHandler(client=client, framework=FRAMEWORK)
     server.attach(IN_PROCESS_URL, handler)
     request = CommRequest(
         method="PUT",
@@ -42,7 +56,7 @@ async def attach_app(server: Server, path: str, own_url: str) -> frozenset[str]:
     if response.status >= 300:
         reason = response.body.decode(errors="replace")
         raise AppNotLoaded(f"--app {path}: its functions could not be registered: {reason}")
-    return frozenset({IN_PROCESS_URL, *_follow(server, handler)})
+    return Inside(client, frozenset({IN_PROCESS_URL, *_follow(server, handler)}))
 
 
 def _load(path: str) -> Inngest:
@@ -61,11 +75,7 @@ def _load(path: str) -> Inngest:
     return found
 
 
-def _handler(client: Inngest) -> Any:
-    return CommHandler(client=client, functions=client.functions, framework=FRAMEWORK)
-
-
-def _follow(server: Server, handler: Any) -> list[str]:
+def _follow(server: Server, handler: CommHandler) -> list[str]:
     """Attach the address under which the app registered, where its own settings changed it."""
     urls = [app.url for app in server.reads.apps() if app.framework == FRAMEWORK]
     for url in urls:

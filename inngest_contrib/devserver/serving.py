@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,22 +114,29 @@ async def _serve(
     serving = asyncio.create_task(web.serve(sockets=sockets))
     try:
         await web.wait_until_started(serving)
-        skip = {IN_PROCESS_URL}
-        if options.app:
-            skip |= await _attach(server, options.app, url)
-        ready(url)
-        await _watch_apps(options, server, url, frozenset(skip), stop, serving)
-        await server.stop(grace=GRACE_SECONDS)
+        async with _inside(server, options.app, url) as urls:
+            ready(url)
+            await _watch_apps(options, server, url, urls, stop, serving)
+            await server.stop(grace=GRACE_SECONDS)
     finally:
         web.should_exit = True
         await serving
 
 
-async def _attach(server: Server, app: str, url: str) -> frozenset[str]:
+@contextlib.asynccontextmanager
+async def _inside(server: Server, app: str | None, url: str) -> AsyncIterator[frozenset[str]]:
+    """Run an app within this process for a block, if there is one; give its addresses."""
+    if app is None:
+        yield frozenset({IN_PROCESS_URL})
+        return
     # Only this needs the SDK: a server for apps elsewhere starts without it.
     from inngest_contrib.devserver.inprocess import attach_app
 
-    return await attach_app(server, app, url)
+    inside = await attach_app(server, app, url)
+    try:
+        yield inside.urls
+    finally:
+        await inside.close()
 
 
 async def _watch_apps(

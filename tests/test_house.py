@@ -244,3 +244,9 @@ def test_every_name_of_ours_in_the_documentation_exists(page: str) -> None:
         ast.parse(block, feature_version=(3, 10))
         for name in re.findall(r"\binngest\.(\w+)", block):
             assert hasattr(inngest_core, name), f"inngest_core.{name}"
+
+
+def test_lines_are_counted_in_one_environment() -> None:
+    assert "{env:COVER_{env_name}:}" in ini("tox.ini")["testenv"]["commands"]
+    assert "COVER_$$name" in read("Makefile")
+    assert "COVER_py313" in read(".github/workflows/ci.yml")

@@ -126,6 +126,11 @@ def data(value: Any) -> dict[str, Any]:
     return {"data": value}
 
 
+def giving(value: Any) -> Callable[[], Any]:
+    """A callable that returns *value*."""
+    return lambda: value
+
+
 class Counts(collections.Counter[str]):
     """How often each step's callable was executed."""
 

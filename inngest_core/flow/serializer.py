@@ -71,12 +71,11 @@ def beyond_json(annotation: Any) -> bool:
 
 
 def _names_beyond_json(annotation: Any) -> bool:
-    if isinstance(annotation, type):
-        if issubclass(annotation, _BEYOND_JSON) or dataclasses.is_dataclass(annotation):
+    kind = typing.get_origin(annotation) or annotation
+    if isinstance(kind, type):
+        if issubclass(kind, _BEYOND_JSON) or dataclasses.is_dataclass(kind):
             return True
-        if hasattr(annotation, "__pydantic_core_schema__") or hasattr(
-            annotation, "__pydantic_validator__"
-        ):
+        if hasattr(kind, "__pydantic_core_schema__") or hasattr(kind, "__pydantic_validator__"):
             return True
     return any(map(beyond_json, typing.get_args(annotation)))
 

@@ -5,6 +5,7 @@ Which calls a run takes, and what each of them answers.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from tests.support import (
     Run,
     data,
     endpoint,
+    giving,
     last,
     new_client,
     on_loop,
@@ -54,10 +56,10 @@ def answer_of(response: Any) -> Any:
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_k_sequential_steps_take_k_plus_1_calls(count: int) -> None:
     async def handler(ctx: Context) -> Any:
-        return [await ctx.step.run(f"s{n}", lambda n=n: n) for n in range(count)]
+        return [await ctx.step.run(f"s{n}", giving(n)) for n in range(count)]
 
     def handler_sync(ctx: ContextSync) -> Any:
-        return [ctx.step.run(f"s{n}", lambda n=n: n) for n in range(count)]
+        return [ctx.step.run(f"s{n}", giving(n)) for n in range(count)]
 
     for one in (handler, handler_sync):
         run = play(one)
@@ -167,7 +169,7 @@ def test_the_winner_of_a_race_is_the_one_that_the_stack_names(count: int) -> Non
     async def handler(ctx: Context) -> Any:
         with ctx.group.mode(ParallelMode.RACE):
             tasks = [
-                asyncio.create_task(ctx.step.run(f"s{n}", lambda n=n: n), name=str(n))
+                asyncio.create_task(ctx.step.run(f"s{n}", giving(n)), name=str(n))
                 for n in range(count)
             ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -180,7 +182,7 @@ def test_the_winner_of_a_race_is_the_one_that_the_stack_names(count: int) -> Non
 
 def test_plain_asyncio_picks_the_same_winner_also_among_more_than_eight() -> None:
     async def handler(ctx: Context) -> Any:
-        tasks = [asyncio.create_task(ctx.step.run(f"s{n}", lambda n=n: n)) for n in range(12)]
+        tasks = [asyncio.create_task(ctx.step.run(f"s{n}", giving(n))) for n in range(12)]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return [await task for task in done]
 
@@ -192,7 +194,7 @@ def test_plain_asyncio_picks_the_same_winner_also_among_more_than_eight() -> Non
 def test_so_does_a_second_race_after_a_long_row() -> None:
     async def handler(ctx: Context) -> Any:
         await asyncio.gather(*(ctx.step.run(f"s{n}", lambda: None) for n in range(12)))
-        tasks = [asyncio.create_task(ctx.step.run(f"t{n}", lambda n=n: n)) for n in range(3)]
+        tasks = [asyncio.create_task(ctx.step.run(f"t{n}", giving(n))) for n in range(3)]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return [await task for task in done]
 
@@ -201,7 +203,7 @@ def test_so_does_a_second_race_after_a_long_row() -> None:
 
 def test_as_completed_follows_the_stack() -> None:
     async def handler(ctx: Context) -> Any:
-        steps = [ctx.step.run(f"s{n}", lambda n=n: n) for n in range(12)]
+        steps = [ctx.step.run(f"s{n}", giving(n)) for n in range(12)]
         return [await one for one in asyncio.as_completed(steps)]
 
     run = play(handler, pick=last)
@@ -406,14 +408,15 @@ def test_a_rerun_executes_the_target_with_the_edited_input() -> None:
 # ---- the function's own end
 
 
+def _give(value: Any, ctx: ContextSync) -> Any:
+    return value
+
+
 def test_output_of_every_json_kind_arrives_as_it_is() -> None:
-    for value in (None, 0, "", [], {}, {"a": [1, None, "é"]}, True, 1.5):
-
-        def handler(ctx: ContextSync, value: Any = value) -> Any:
-            return value
-
-        response = ask(handler)
-        assert (response.status, answer_of(response)) == (200, value)
+    value: list[Any] = [None, 0, "", [], {}, {"a": [1, None, "é"]}, True, 1.5]
+    for one in [*value, value]:
+        response = ask(functools.partial(_give, one))
+        assert (response.status, answer_of(response)) == (200, one)
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), b"bytes"])

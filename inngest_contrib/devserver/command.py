@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -127,12 +128,21 @@ def _prepare(path: Path) -> Path:
 def _run(serving: Any, options: Any) -> None:
     """Serve until the end; what a user can put right ends with a message, not with a traceback."""
     try:
-        asyncio.run(serving.serve(options, ready=_announce))
+        _runner()(serving.serve(options, ready=_announce))
     except serving.EXPECTED as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         # Only where signals cannot be handled: the server has been ended by asyncio.
         pass
+
+
+def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """What runs the server: uvloop where the extra `speed` is installed, else asyncio."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
 
 
 def _announce(url: str) -> None:

@@ -28,6 +28,7 @@ from inngest_contrib.devserver.engine.commands import (
     Warn,
 )
 from inngest_contrib.devserver.engine.engine import Engine
+from inngest_contrib.devserver.engine.turn import Turn
 from inngest_contrib.devserver.executors import Handler, Http, InProcess, Signer
 from inngest_contrib.devserver.reads import Reads
 from inngest_contrib.devserver.store import Store
@@ -201,7 +202,7 @@ class Server:
 
         self._commit(turn.changes, settle, answers)
 
-    def _apply(self, turn: Any, command: Command) -> tuple[Any, Exception | None]:
+    def _apply(self, turn: Turn, command: Command) -> tuple[Any, Exception | None]:
         try:
             return self._engine.apply(turn, command), None
         except Exception as error:

@@ -13,8 +13,6 @@ from inngest_contrib.devserver.engine.state import CancelOn, Event, Run
 from inngest_contrib.devserver.engine.triggers import TriggerIndex
 from inngest_contrib.devserver.engine.turn import Turn
 
-INVOKED = "inngest/function.invoked"
-
 
 def receive(turn: Turn, index: TriggerIndex, command: ReceiveEvents) -> list[str]:
     """Take in what was sent. A resend with the same seed changes nothing."""
@@ -78,7 +76,7 @@ def invoke(turn: Turn, command: InvokeFunction) -> Invoked:
     event_id = turn.ids.ulid(turn.now)
     data = {**command.data, "_inngest": {"fn_id": command.slug}}
     user = None if command.user is None else text.write(command.user)
-    event = Event(event_id, event_id, INVOKED, turn.now, turn.now, text.write(data), user)
+    event = Event(event_id, event_id, runs.INVOKED, turn.now, turn.now, text.write(data), user)
     turn.changes.keep(event)
     function = turn.state.slugs.get(command.slug)
     if function is None or function.archived:

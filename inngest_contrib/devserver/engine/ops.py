@@ -21,7 +21,6 @@ from inngest_contrib.devserver.engine.state import Event, Job, Run, Status, Step
 from inngest_contrib.devserver.engine.turn import Start, Turn
 from inngest_core.wire.names import Opcode
 
-INVOKED = "inngest/function.invoked"
 _EMPTY = (Opcode.NONE, Opcode.DISCOVERY_REQUEST)
 _LAZY = (Opcode.DEFER_ADD, Opcode.DEFER_ABORT)
 _HOLDING = (
@@ -247,7 +246,7 @@ def _sleep(turn: Turn, job: Job, op: Op) -> bool:
     if step is None:
         return False
     step.details = text.write({"until": until})
-    pauses.wait(turn, step, job.run, WaitKind.SLEEP, until)
+    pauses.wait(turn, job.run, step, WaitKind.SLEEP, until)
     return True
 
 
@@ -264,7 +263,7 @@ def _wait_for_event(turn: Turn, job: Job, op: Op) -> bool:
     step = _add_step(turn, job, op)
     if step is None:
         return False
-    pauses.wait(turn, step, job.run, WaitKind.EVENT, until, event=name, expression=expression)
+    pauses.wait(turn, job.run, step, WaitKind.EVENT, until, event=name, expression=expression)
     return True
 
 
@@ -288,7 +287,7 @@ def _invoke(turn: Turn, job: Job, op: Op) -> bool:
     step = _add_step(turn, job, op)
     if step is None:
         return False
-    pauses.wait(turn, step, job.run, WaitKind.INVOKE, expires)
+    pauses.wait(turn, job.run, step, WaitKind.INVOKE, expires)
     _start_invoked(turn, job.run, step, slug, payload, expires)
     return True
 
@@ -327,7 +326,7 @@ def _invoked_event(
     return Event(
         id=event_id,
         external_id=event_id,
-        name=INVOKED,
+        name=runs.INVOKED,
         ts=turn.now,
         received_at=turn.now,
         data=text.write({**(data if isinstance(data, dict) else {}), "_inngest": origin}),

@@ -24,8 +24,8 @@ INVOKE_TIMEOUT_MEMO = text.write(
 
 def wait(
     turn: Turn,
-    step: Step,
     run: Run,
+    step: Step,
     kind: WaitKind,
     expires: int,
     *,

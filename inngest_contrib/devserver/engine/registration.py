@@ -45,11 +45,13 @@ def sync(turn: Turn, command: SyncApp) -> Synced:
         checksum=checksum,
         synced_at=turn.now,
     )
+    # Read first: a payload that cannot be read must leave everything as it was.
+    functions = [read_function(app, config) for config in command.functions]
     _forget_placeholder(turn, command.url)
     turn.state.apps[app_id] = app
     turn.changes.keep(app)
     if modified:
-        _take_functions(turn, app, command.functions)
+        _take_functions(turn, app, functions)
     return Synced(app_id=app_id, sync_id=turn.ids.uuid(), modified=modified)
 
 
@@ -99,8 +101,7 @@ def _checksum(command: SyncApp) -> str:
     return sha256(text.write(facts)).hexdigest()
 
 
-def _take_functions(turn: Turn, app: App, payload: Sequence[Mapping[str, Json]]) -> None:
-    functions = [read_function(app, config) for config in payload]
+def _take_functions(turn: Turn, app: App, functions: Sequence[Function]) -> None:
     _archive(turn, app, keep={function.id for function in functions})
     for function in functions:
         add_function(turn, function)

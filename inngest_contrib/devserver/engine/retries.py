@@ -38,8 +38,9 @@ def _read_wish(wish: str | None, now: int) -> int | None:
     if not wish:
         return None
     if wish.isdecimal():
-        # "0" means no wish at all, as on the real server.
-        return now + min(int(wish[:9]) * SECOND, DAY) if int(wish) else None
+        digits = wish.lstrip("0")
+        # "0" means no wish at all, as on the real server; nine digits are beyond the limit.
+        return now + int(digits[:9]) * SECOND if digits else None
     for read in (parse_instant, _read_http_date):
         try:
             return read(wish)

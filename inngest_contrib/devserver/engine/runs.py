@@ -12,6 +12,7 @@ from inngest_contrib.devserver.engine.turn import Turn
 FINISHED = "inngest/function.finished"
 FAILED = "inngest/function.failed"
 CANCELLED = "inngest/function.cancelled"
+INVOKED = "inngest/function.invoked"
 _SILENT_AFTER = (FINISHED, FAILED)
 
 

@@ -218,6 +218,62 @@ def test_watchers_hear_of_every_commit_until_they_stop() -> None:
     asyncio.run(scenario())
 
 
+def test_an_unknown_durability_is_refused() -> None:
+    with pytest.raises(ValueError, match='"normal" or "full", not "maximal"'):
+        new_server(durability="maximal")
+
+
+def test_a_mistake_of_the_engine_is_the_callers_error_and_no_one_elses() -> None:
+    async def scenario() -> None:
+        async with serving(App(return_at_once)) as server:
+            with pytest.raises(AttributeError):
+                await server.submit(SyncApp(name="bad", url="http://x/", functions=[None]))  # type: ignore[list-item]  # on purpose
+            await send(server)
+            await all_ended(server)
+
+    asyncio.run(scenario())
+
+
+def test_a_watcher_that_raises_stops_nothing() -> None:
+    async def scenario() -> None:
+        async with serving(App(return_at_once)) as server:
+            server.watch(lambda records: [][0])
+            await send(server)
+            await all_ended(server)
+
+    asyncio.run(scenario())
+
+
+def test_full_durability_reports_a_failing_store_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        database = str(tmp_path / "x.db")
+        async with serving(App(return_at_once), database=database, durability="full") as server:
+
+            def fail(statements: Any) -> None:
+                raise sqlite3.OperationalError("disk I/O error")
+
+            server._store.commit = fail  # type: ignore[method-assign]
+            with pytest.raises(ServerStopped, match="disk I/O error"):
+                await send(server)
+
+    asyncio.run(scenario())
+
+
+def test_a_long_log_is_written_back_while_the_server_works(tmp_path: Path) -> None:
+    async def large(body: dict[str, Any]) -> tuple[int, Any]:
+        return 200, "x" * 200_000
+
+    async def scenario() -> None:
+        database = str(tmp_path / "x.db")
+        async with serving(App(large), database=database) as server:
+            for _ in range(70):
+                await send(server)
+                await all_ended(server)
+            assert Path(database).stat().st_size > 4_000_000
+
+    asyncio.run(scenario())
+
+
 # --- kill -9 --------------------------------------------------------------------------------
 
 ROUNDS = 3

@@ -289,6 +289,65 @@ def test_no_retry_ends_a_step_at_once() -> None:
     assert memo == {"error": {"message": "bad", "name": "E", "noRetry": True}}
 
 
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (op("Sleep", "s", duration=5), "opts.duration must be text, got 5"),
+        (op("WaitForEvent", "w", event="w", timeout="800d"), "InngestErrTimeoutTooLong"),
+        (op("WaitForEvent", "w", event="w", **{"if": "broken"}), "it is broken"),
+        (op("InvokeFunction", "i", function_id="app-f"), "has no payload object"),
+        (
+            op("InvokeFunction", "i", function_id="app-f", payload={}, timeout="800d"),
+            "The invoke timeout",
+        ),
+    ],
+)
+def test_options_that_make_no_sense_fail_the_run_with_the_reason(
+    desk: Desk, bad: dict[str, Any], reason: str
+) -> None:
+    desk.send("f")
+    desk.answer(bad)
+    assert desk.status() == ["FAILED"]
+    assert reason in (desk.run.output or b"").decode()
+
+
+def test_ops_after_the_end_of_a_run_are_not_looked_at(desk: Desk) -> None:
+    desk.send("f")
+    complete = {"id": "c", "op": "RunComplete", "data": 1}
+    desk.answer(run_op("a"), complete, op("Sleep", "s", duration=5), error_op("e"))
+    assert (desk.status(), desk.run.output) == (["COMPLETED"], b"1")
+
+
+def test_an_error_of_a_step_may_be_plain_text(desk: Desk) -> None:
+    desk.send("f")
+    desk.answer({"id": "a", "op": "StepError", "error": "just text"})
+    assert desk.take().body["steps"]["a"] == {"error": {"message": "just text", "name": "Error"}}
+
+
+def test_a_bad_timeout_in_a_registration_is_ignored_as_on_the_real_server() -> None:
+    desk = Desk()
+    desk.sync(function(timeouts={"start": "soon", "finish": 5}))
+    desk.send("f")
+    desk.wait(HOUR)
+    assert desk.status() == ["RUNNING"]
+
+
+def test_events_beyond_the_size_of_a_call_are_left_out(desk: Desk) -> None:
+    desk.send("f", {"x": "x" * 5_000_000})
+    body = desk.take().body
+    assert (body["use_api"], body["events"]) == (True, [])
+    assert len(body["event"]["data"]["x"]) == 5_000_000
+
+
+def test_one_command_may_be_a_turn_of_its_own() -> None:
+    desk = Desk()
+    desk.sync(function())
+    outcome = desk.engine.once(ReceiveEvents([NewEvent(name="f")]), START)
+    assert len(outcome.result) == 1
+    assert [type(effect).__name__ for effect in outcome.effects] == ["Call"]
+    assert {table for table, _ in outcome.changes.put} == {"events", "runs", "causes", "jobs"}
+
+
 def test_unsupported_ops_fail_the_run_by_name(desk: Desk) -> None:
     desk.send("f")
     desk.answer(op("Gateway", "fetch it", url="http://x"))
@@ -507,6 +566,7 @@ def test_an_app_is_known_by_its_name(desk: Desk) -> None:
 
 
 def test_an_app_out_of_reach_is_shown_until_it_answers(desk: Desk) -> None:
+    desk.do(NoteAppError("http://never-seen/", ""))
     desk.do(NoteAppError("http://gone/", "unreachable"))
     assert {app.error for app in desk.engine.state.apps.values()} == {"", "unreachable"}
     desk.sync(function("x"), app="late", url="http://gone/")

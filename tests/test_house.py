@@ -250,3 +250,12 @@ def test_lines_are_counted_in_one_environment() -> None:
     assert "{env:COVER_{env_name}:}" in ini("tox.ini")["testenv"]["commands"]
     assert "COVER_$$name" in read("Makefile")
     assert "COVER_py313" in read(".github/workflows/ci.yml")
+
+
+def test_every_option_of_the_server_is_documented_and_no_other() -> None:
+    from inngest_contrib.devserver.command import dev
+
+    options = {name for option in dev.params for name in option.opts if name.startswith("--")}
+    page = read("docs/embedded-server.md")
+    table = "\n".join(line for line in page.splitlines() if line.startswith("| `-"))
+    assert set(re.findall(r"--[a-z-]+", table)) == options

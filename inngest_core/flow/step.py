@@ -21,7 +21,7 @@ from ..wire.call import CallRequest
 from ..wire.names import Opcode, ParallelMode
 from .codec import Codec
 from .effect import Do, Effect, Flow, Leave, Stand, Standing
-from .pipeline import Hook, Pipeline, each
+from .pipeline import Pipeline, each
 from .site import Home
 
 inside_step: ContextVar[bool] = ContextVar("inngest_inside_step", default=False)
@@ -79,17 +79,17 @@ class Running:
         """Run ``after_memoization`` and ``before_execution``, once a call."""
         if not self.awake:
             self.awake = True
-            yield from self.hooks(self.pipeline.after_memoization)
-            yield from self.hooks(self.pipeline.before_execution)
+            yield from each(self.pipeline.after_memoization)
+            yield from each(self.pipeline.before_execution)
 
-    def hooks(self, hooks: tuple[Hook, ...]) -> Flow[None]:
+    def wake_inside(self) -> Flow[None]:
         """
-        Run hooks in the middle of the function.
+        Wake in the middle of the function.
 
-        One that fails decides the call; the user's code must not catch its error.
+        A hook that fails decides the call; the user's code must not catch its error.
         """
         try:
-            yield from each(hooks)
+            yield from self.wake()
         except MiddlewareError as error:
             self.machine.fail(error)
             yield Leave()
@@ -135,13 +135,13 @@ def step_flow(
     if standing is Standing.RUN:
         yield from execute(running, step)
     if not machine.unasked:
-        yield from running.wake()
+        yield from running.wake_inside()
     return step.memo
 
 
 def execute(running: Running, step: Reached) -> Flow[None]:
     """Execute a step and leave the function with its op."""
-    yield from running.wake()
+    yield from running.wake_inside()
     machine = running.machine
     machine.begin(step)
     inside = inside_step.set(True)

@@ -11,7 +11,7 @@ from .flow.site import Served
 from .flow.step import Running
 from .steps import Group, GroupSync, Step, StepSync, enter_step_context
 from .wire.call import CallRequest
-from .wire.event import Event
+from .wire.event import Event, read_event
 
 
 @dataclass(slots=True)
@@ -88,10 +88,10 @@ def new_context(running: Running, call: CallRequest, served: Served) -> Context 
 
 def _events(call: CallRequest) -> tuple[Event, list[Event]]:
     """The trigger and all events; the trigger is the first of them, unless a server differs."""
-    events = [Event.model_validate(event) for event in call.events]
+    events = [read_event(event, f"events.{n}") for n, event in enumerate(call.events)]
     if events and call.event == call.events[0]:
         return events[0], events
-    return Event.model_validate(call.event), events
+    return read_event(call.event, "event"), events
 
 
 _GROUP = Group()

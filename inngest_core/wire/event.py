@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic
 
+from ..errors import BodyError
 from ..types import JSON
 
 
@@ -45,6 +46,16 @@ class Event(pydantic.BaseModel):
     ts: int = 0
     user: Data = pydantic.Field(default_factory=dict)
     v: str | None = None
+
+
+def read_event(record: object, where: str) -> Event:
+    """The event of a call; BodyError naming the field if it is none. where: its place there."""
+    try:
+        return Event.model_validate(record)
+    except pydantic.ValidationError as error:
+        from .config import describe
+
+        raise BodyError(describe(where, error)) from None
 
 
 def event_record(event: Event, now: int) -> dict[str, object]:

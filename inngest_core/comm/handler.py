@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from ..context import enter, new_context
 from ..errors import ConfigError, SigningKeyMissingError
 from ..flow.call import METHODS, answer, refuse_method
-from ..flow.effect import Flow
 from ..flow.site import DEFAULT_MAX_BODY, Served, Site, complete_origin
 from ..function import Function, is_async
 from ..types import EmptySentinel
@@ -91,13 +90,14 @@ class CommHandler:
         """The reply to a request, from a running loop."""
         if request.method not in METHODS:
             return refuse_method(request.method)
+        self._refresh()
         blocking = self._blocking(request)
         if self._streaming and blocking is not None:
             return streamed(self._answer(request, blocking), self._site.headers)
         return await self._answer(request, blocking)
 
     async def _answer(self, request: CommRequest, blocking: bool | None) -> CommResponse:
-        flow = self._flow(request)
+        flow = answer(self._site, request)
         if blocking:
             return await self._engine.run_in_thread(flow)
         return await self._engine.arun(flow)
@@ -106,14 +106,11 @@ class CommHandler:
         """The reply to a request, in this thread."""
         if request.method not in METHODS:
             return refuse_method(request.method)
-        flow = self._flow(request)
+        self._refresh()
+        flow = answer(self._site, request)
         if self._blocking(request) is False:
             return self._engine.run_in_background(flow)
         return self._engine.run(flow)
-
-    def _flow(self, request: CommRequest) -> Flow[CommResponse]:
-        self._refresh()
-        return answer(self._site, request)
 
     def _blocking(self, request: CommRequest) -> bool | None:
         """Whether the request runs a blocking function; None if it runs none."""

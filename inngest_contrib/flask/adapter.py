@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, Request, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wsgi import get_input_stream
 
 from inngest_core import CommHandler, Function, Inngest
 from inngest_core.comm import CommRequest, CommResponse
@@ -49,7 +51,9 @@ def serve(
     handler.require_key()
 
     def inngest_view() -> Response:
-        return from_response(handler.answer_sync(to_request(request, handler.max_body)))
+        # The request itself: async functions run in another thread, where the proxy is empty.
+        received = request._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy's
+        return from_response(handler.answer_sync(to_request(received, handler.max_body)))
 
     path = (serve_path or client.config.serve_path or DEFAULT_PATH).rstrip("/") or "/"
     app.add_url_rule(
@@ -69,9 +73,20 @@ def to_request(request: Request, max_body: int) -> CommRequest:
         url=request.base_url,
         headers={key.lower(): value for key, value in request.headers.items()},
         query=request.args.to_dict(),
-        body=request.stream.read(max_body + 1),
+        body=_body(request, max_body),
         raw=request,
     )
+
+
+def _body(request: Request, max_body: int) -> bytes:
+    if (request.content_length or 0) <= max_body:
+        try:
+            # Also where the app has read it before, to log or to check it.
+            return request.get_data()
+        except RequestEntityTooLarge:
+            # The app's limit is for its own routes; a call carries the state of a run.
+            pass
+    return get_input_stream(request.environ).read(max_body + 1)
 
 
 def from_response(response: CommResponse) -> Response:

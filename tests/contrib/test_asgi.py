@@ -1,0 +1,72 @@
+"""The bare ASGI app, by the table of all adapters and by what is its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import inngest_core as inngest
+from inngest_contrib.asgi import InngestApp
+
+from ..flow.wiring import client_of
+from .asgi_client import ask, exchange
+from .conformance import Answered, Asked, Conformance, call, functions
+
+
+class Paths:
+    """A router as small as can be."""
+
+    def __init__(self, path: str, app: Any) -> None:
+        self.path = path
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert scope["path"].rstrip("/") == self.path.rstrip("/")
+        await self.app(scope, receive, send)
+
+
+class TestASGI(Conformance):
+    framework = "asgi"
+
+    def serve(self, client: inngest.Inngest, functions: Any = None, **options: Any) -> Any:
+        handler = inngest.CommHandler(
+            client=client, framework=self.framework, functions=functions, **options
+        )
+        handler.require_key()
+        return Paths(options.get("serve_path", "/api/inngest"), InngestApp(handler))
+
+    def ask(self, app: Any, asked: Asked) -> Answered:
+        return ask(app, asked)
+
+    def is_raw_request(self, raw: object) -> bool:
+        return isinstance(raw, dict) and raw["type"] == "http"
+
+
+def test_a_body_is_read_only_until_it_is_too_large() -> None:
+    client = client_of()
+    functions(client)
+    handler = inngest.CommHandler(client=client, framework="asgi", max_body=10)
+    received = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def counting() -> Any:
+            nonlocal received
+            received += 1
+            return await receive()
+
+        await InngestApp(handler)(scope, counting, send)
+
+    messages = asyncio.run(exchange(app, call("plain", b" " * (5 << 20))))
+    assert messages[0]["status"] == 413
+    assert received == 1
+
+
+def test_what_is_not_http_is_left_alone() -> None:
+    handler = inngest.CommHandler(client=client_of(), framework="asgi")
+    sent: list[Any] = []
+
+    async def nothing(*_: Any) -> Any:
+        sent.append(_)
+
+    asyncio.run(InngestApp(handler)({"type": "lifespan"}, nothing, nothing))
+    assert sent == []

@@ -199,6 +199,9 @@ class Conductor:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
+        if self._outcome.done():
+            # The function has ended by itself: what is still found does not count.
+            return
         self._quiet += 1
         verdict = self._settle(self._quiet)
         if verdict.ruling is Ruling.TURN:
@@ -266,7 +269,7 @@ class Conductor:
     async def _spread(self) -> None:
         """Let a cancellation reach the tasks that the function awaits, group by group."""
         for _ in range(_SPREAD_TURNS):
-            if not self._inside:
+            if not self._inside or self._task.done():
                 return
             await asyncio.sleep(0)
 

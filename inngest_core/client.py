@@ -11,10 +11,10 @@ from .env import Config, resolve
 from .errors import ConfigError
 from .flow.codec import Codec
 from .flow.effect import Flow
-from .flow.pipeline import EMPTY
+from .flow.pipeline import EMPTY, async_hook
 from .flow.send import send_events
 from .flow.site import Home
-from .function import Function
+from .function import Function, is_async
 from .plugin.types import Serializer
 from .types import Duration, EmptySentinel
 from .wire.config import (
@@ -183,6 +183,8 @@ class Inngest:
 
     def add_middleware(self, middleware: Any) -> None:
         """Add a middleware behind those that are there. Acts on later calls."""
+        for function in self._functions.values():
+            _require_fitting(function, [middleware])
         home = self.engine.home
         home.middleware = (*home.middleware, middleware)
 
@@ -248,6 +250,7 @@ class Inngest:
         return _Decorator(build)
 
     def _add(self, function: Function[Any]) -> Function[Any]:
+        _require_fitting(function, [*self.engine.home.middleware, *function.middleware])
         other = self._functions.setdefault(function.id, function)
         if other is not function:
             raise ConfigError(
@@ -291,6 +294,18 @@ class Inngest:
 def _require_callable(field: str, value: object, *, optional: bool = False) -> None:
     if not (callable(value) or (optional and value is None)):
         raise ConfigError(f"{field}: expected a function, got {type(value).__name__}")
+
+
+def _require_fitting(function: Function[Any], middleware: Sequence[Any]) -> None:
+    """Refuse async middleware where the code is blocking: nothing there could await it."""
+    code = {"function": function.handler, "failure handler": function.on_failure}
+    blocking = [what for what, handler in code.items() if handler and not is_async(handler)]
+    hooks = filter(None, map(async_hook, middleware if blocking else ()))
+    for hook in hooks:
+        raise ConfigError(
+            f"{function.id}: middleware {hook} is async, but the {blocking[0]} is blocking; "
+            "write it as a plain def, or derive from MiddlewareSync"
+        )
 
 
 def _place(function: Function[Any]) -> str:

@@ -85,6 +85,18 @@ def _overriding(types: tuple[type, ...], name: str) -> tuple[int, ...]:
     return tuple(n for n, method in enumerate(methods) if callable(method) and not _noop(method))
 
 
+def async_hook(middleware: Any) -> str | None:
+    """The name of an async method that a class or an instance overrides; None for a factory."""
+    if callable(middleware) and not isinstance(middleware, type):
+        return None
+    kind = middleware if isinstance(middleware, type) else type(middleware)
+    for name in BEFORE + AFTER:
+        method = getattr(kind, name, None)
+        if inspect.iscoroutinefunction(method) and not _noop(method):
+            return _title(method)
+    return None
+
+
 def noop(function: Hook) -> Hook:
     """Mark a base class's method that does nothing, so that chains leave it out."""
     function.noop = True  # type: ignore[attr-defined]  # functions take attributes

@@ -133,6 +133,7 @@ class Machine:
         "_order",
         "_parked",
         "_positions",
+        "_raced",
         "_racers",
         "_released",
         "_seen",
@@ -166,6 +167,7 @@ class Machine:
         # Where a race is on, the server asks again after each of its branches: a step that
         # is found beside it may be running in another call, even if it is the only one.
         self._mingled = False
+        self._raced = False
         self._racers = 0
         self._order = 0
         self._released = 0
@@ -212,8 +214,11 @@ class Machine:
             return MISSING
         memo = memos.pop(hashed, MISSING)
         if memo is not MISSING:
-            self._count(step_id, count, raw)
             self._cursor = cursor + 1
+            if count is None:
+                self._seen[step_id] = 1
+            else:
+                self._count(step_id, count, raw)
         return memo
 
     # ---- where a step stands
@@ -246,7 +251,7 @@ class Machine:
             step.input = self._input
             return Standing.RUN
         self._found[step.id] = step
-        self._mingled = self._mingled or self._racers > 0
+        self._mingled = self._mingled or self._racers > 0 or (self._raced and not step.own)
         return self._stand_new() if self._linear else Standing.WAIT
 
     def _stand_new(self) -> Standing:
@@ -372,6 +377,7 @@ class Machine:
             self._positions = {hashed: n for n, hashed in enumerate(self._stack)}
         position = self._positions.get(step.id, _LAST)
         if step.race:
+            self._raced = True
             self._racers += 1
             self._mingled = self._mingled or bool(self._found)
         self._order += 1

@@ -328,6 +328,15 @@ def test_but_the_step_after_a_race_that_is_over_runs_now() -> None:
     assert machine.settle(rules.ALONE_TURNS).standing is Standing.RUN
 
 
+def test_in_another_task_it_may_still_be_beside_the_race() -> None:
+    machine = Machine(request(["r"]), linear=False)
+    stand(machine, "r", own=False, race=True)
+    released(machine)
+    stand(machine, "x", own=False)
+    machine.settle(rules.SETTLE_TURNS)
+    assert planned(machine) == [("StepPlanned", "x")]
+
+
 def test_beside_a_race_in_a_group_of_a_blocking_function_a_step_is_planned_too() -> None:
     machine = Machine(request(["r"]), linear=True)
     with machine.gathering(race=False):

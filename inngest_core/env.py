@@ -119,7 +119,7 @@ def resolve(
     return Config(
         app_id=app_id,
         app_version=app_version,
-        env=env or read.first(*_ENV_SOURCES),
+        env=_header_text("env", env or read.first(*_ENV_SOURCES)),
         is_production=production,
         platform=read.platform(),
         event_key=read.key("INNGEST_EVENT_KEY", event_key),
@@ -149,6 +149,12 @@ def resolve(
 def _require_app_id(app_id: object) -> None:
     if not (isinstance(app_id, str) and app_id):
         raise ConfigError("app_id: a client needs a non-empty app id")
+
+
+def _header_text(field: str, value: str | None) -> str | None:
+    if value is not None and not (value.isascii() and value.isprintable()):
+        raise ConfigError(f"{field}: {value!r} cannot be a header; only visible ASCII can")
+    return value
 
 
 def check_origin(field: str, url: str) -> str:

@@ -178,6 +178,12 @@ def test_inngest_env_beats_what_a_platform_says() -> None:
     assert of({"VERCEL_GIT_COMMIT_REF": "v", "INNGEST_ENV": "i"}).env == "i"
 
 
+@pytest.mark.parametrize("name", ["zweig-ü", "two\nlines", "日本"])
+def test_an_environment_that_no_header_can_carry_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"^env: .*cannot be a header"):
+        of({"INNGEST_ENV": name})
+
+
 @pytest.mark.parametrize(
     ("environ", "platform"),
     [

@@ -35,7 +35,7 @@ class HttpxTransport:
         client = self._ready()
         try:
             response = client.request(**_arguments(request))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _failure(request, error) from error
         return _response(response)
 
@@ -66,7 +66,7 @@ class AsyncHttpxTransport:
         client = self._ready()
         try:
             response = await client.request(**_arguments(request))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _failure(request, error) from error
         return _response(response)
 
@@ -86,12 +86,15 @@ class AsyncHttpxTransport:
 
 
 def _arguments(request: HttpRequest) -> dict[str, Any]:
+    import httpx
+
     return {
         "method": request.method,
         "url": request.url,
         "headers": request.headers,
         "content": request.body,
-        "timeout": request.timeout,
+        # Waiting for a free connection does not count: what is on the wire ends in time.
+        "timeout": httpx.Timeout(request.timeout, pool=None),
     }
 
 

@@ -247,17 +247,23 @@ class Machine:
             return Standing.WAIT
         if step.id in self._memos:
             return self._stand_on_memo(step)
+        if self._linear and self._executing is not None:
+            # Called in a thread of the user's: its turn comes in a later call.
+            return Standing.WAIT
         if step.id == self._target:
             step.input = self._input
             return Standing.RUN
         self._found[step.id] = step
         self._mingled = self._mingled or self._racers > 0 or (self._raced and not step.own)
-        return self._stand_new() if self._linear else Standing.WAIT
+        return self._stand_new(step) if self._linear else Standing.WAIT
 
-    def _stand_new(self) -> Standing:
+    def _stand_new(self, step: Reached) -> Standing:
         if not self._depth:
             self._mingled = False
-            return self._decide()
+            standing = self._decide()
+            if standing is Standing.RUN:
+                self.begin(step)
+            return standing
         self._leave_branch()
         return Standing.WAIT
 
@@ -306,7 +312,7 @@ class Machine:
     @contextmanager
     def gathering(self, *, race: bool) -> Iterator[None]:
         """Steps found in here are decided together, by ``gathered``. race: the group is one."""
-        self._mingled = race or (self._mingled and self._depth > 0)
+        self._raced = self._raced or race
         self._depth += 1
         try:
             yield
@@ -340,6 +346,7 @@ class Machine:
         if self._depth:
             self._leave_branch()
             return None
+        self._mingled = self._raced
         step = next(iter(self._found.values()))
         return step if self._decide() is Standing.RUN else None
 

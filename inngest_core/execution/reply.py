@@ -46,19 +46,19 @@ def json_reply(status: int, value: object, headers: dict[str, str] | None = None
 
 
 def value_reply(value: object) -> Reply:
-    """The function has returned *value*."""
+    """The function has returned *value*. Raises OutputUnserializableError."""
     try:
         return json_reply(200, value)
-    except (TypeError, ValueError, RecursionError):
-        return error_reply(_unserializable(None))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unserializable(None) from error
 
 
 def ops_reply(ops: list[Op], headers: dict[str, str]) -> Reply:
-    """The server has something to do."""
+    """The server has something to do. Raises OutputUnserializableError, naming the step."""
     try:
         return json_reply(206, [op.to_wire() for op in ops], headers)
-    except (TypeError, ValueError, RecursionError):
-        return error_reply(_unserializable(_culprit(ops)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unserializable(_culprit(ops)) from error
 
 
 def error_reply(error: BaseException) -> Reply:

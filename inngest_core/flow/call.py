@@ -15,6 +15,7 @@ from ..errors import (
     BodyError,
     FunctionNotFoundError,
     InngestError,
+    OutputUnserializableError,
     QueryError,
     RequestError,
     ServerError,
@@ -272,13 +273,22 @@ def _reply(site: Site, served: Served, running: Running, outcome: Any) -> Flow[R
     elif machine.decided:
         yield from _transform_ops(running)
         _log(site, running.step_error)
-        return ops_reply(machine.ops, retry_after_header(running.step_error))
+        return _sent(site, ops_reply, machine.ops, retry_after_header(running.step_error))
     result = _final_result(running, served, outcome)
     yield from each(running.pipeline.transform_output, result)
     if result.error is not None:
         _log(site, result.error)
         return error_reply(result.error)
-    return value_reply(result.output if result.has_output() else None)
+    return _sent(site, value_reply, result.output if result.has_output() else None)
+
+
+def _sent(site: Site, reply: Callable[..., Reply], *args: Any) -> Reply:
+    """The reply; where a value in it is not JSON, the error that says so, and the reason logged."""
+    try:
+        return reply(*args)
+    except OutputUnserializableError as error:
+        _log(site, error)
+        return error_reply(error)
 
 
 def _final_result(running: Running, served: Served, outcome: Any) -> TransformOutputResult:

@@ -153,6 +153,10 @@ def execute(running: Running, step: Reached) -> Flow[None]:
     except Exception as error:
         running.step_error = error
         machine.finish(step_op(step, error, running.request))
+    except Interrupt:
+        # Of a step that the callable used in another thread, where no variable told of it.
+        machine.nested()
+        raise
     except BaseException:
         machine.withdraw(step)
         raise

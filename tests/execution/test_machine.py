@@ -5,6 +5,7 @@ What becomes of each step, decided without a loop, a clock or a thread.
 from __future__ import annotations
 
 import collections
+import contextlib
 from typing import Any
 
 import pytest
@@ -347,6 +348,31 @@ def test_beside_a_race_in_a_group_of_a_blocking_function_a_step_is_planned_too()
         machine.end_branch()
     assert machine.gathered() is None
     assert planned(machine) == [("StepPlanned", "x")]
+
+
+def test_in_a_later_group_of_a_blocking_function_as_well_but_not_behind_one() -> None:
+    for depth, standing in ((1, Standing.WAIT), (0, Standing.RUN)):
+        machine = Machine(request(), linear=True)
+        with machine.gathering(race=True):
+            pass
+        with contextlib.ExitStack() as groups:
+            for _ in range(depth):
+                groups.enter_context(machine.gathering(race=False))
+            assert stand(machine, "x") is standing
+            machine.end_branch()
+        if depth:
+            assert machine.gathered() is None
+            assert planned(machine) == [("StepPlanned", "x")]
+
+
+def test_while_a_step_executes_a_blocking_function_finds_no_other_in_its_threads() -> None:
+    machine = Machine(request(["m"]), linear=True)
+    step = reach(machine, "a")
+    assert machine.stand(step) is Standing.RUN
+    assert stand(machine, "b") is Standing.WAIT
+    assert stand(machine, "m") is Standing.MEMO
+    machine.finish(step.op())
+    assert planned(machine) == [("StepRun", "a")]
 
 
 def test_what_pauses_is_left_to_the_server_even_alone() -> None:

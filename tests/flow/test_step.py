@@ -12,6 +12,7 @@ import enum
 import json
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pydantic
@@ -298,6 +299,14 @@ def test_a_step_whose_value_is_not_json_fails_the_run_without_an_op(value: Any) 
         assert response.headers["x-inngest-no-retry"] == "true"
 
 
+def test_why_a_value_is_not_json_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    for handler in (*_both(giving({"when": NOON})), lambda ctx: NOON):
+        caplog.clear()
+        ask(handler)
+        assert "returned unserializable data" in caplog.text
+        assert "Object of type datetime is not JSON serializable" in caplog.text
+
+
 def test_so_does_one_that_the_serializer_cannot_dump() -> None:
     response = ask(lambda ctx: ctx.step.run("a", object, output_type=object))
     assert json.loads(response.body) == UNSERIALIZABLE
@@ -570,6 +579,32 @@ def test_one_in_a_task_that_the_step_made_is_nested_as_well() -> None:
         await ctx.step.run("outer", outer)
 
     assert json.loads(ask(handler).body)["message"] == NESTED
+
+
+def test_one_in_a_thread_that_the_step_started_is_nested_as_well() -> None:
+    def handler(ctx: ContextSync) -> None:
+        def outer() -> None:
+            with ThreadPoolExecutor(1) as threads:
+                threads.submit(ctx.step.run, "inner", giving(1)).result()
+
+        ctx.step.run("outer", outer)
+
+    assert json.loads(ask(handler).body)["message"] == NESTED
+
+
+def test_steps_in_threads_of_a_blocking_function_run_one_a_call() -> None:
+    counts = Counts()
+
+    def handler(ctx: ContextSync) -> Any:
+        def one(name: str) -> Any:
+            return ctx.step.run(name, counts.doing(name))
+
+        with ThreadPoolExecutor(1) as threads:
+            return [future.result() for future in [threads.submit(one, name) for name in "abc"]]
+
+    with on_loop(endpoint(handler)) as answer:
+        assert Run(answer).play().result == ["a", "b", "c"]
+    assert not counts.doubled
 
 
 def test_a_step_beside_one_that_executes_is_not_nested() -> None:

@@ -1,0 +1,40 @@
+"""The base classes of middleware: what an instance has, and that they do nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+import pytest
+
+from inngest_core import Middleware, MiddlewareSync
+from inngest_core.flow.pipeline import AFTER, BEFORE
+
+from .flow.wiring import client_of
+
+HOOKS = BEFORE + AFTER
+
+
+@pytest.mark.parametrize("base", [Middleware, MiddlewareSync])
+def test_an_instance_has_the_client_and_the_request(base: Any) -> None:
+    client = client_of()
+    instance = base(client, "raw")
+    assert (instance.client, instance.raw_request) == (client, "raw")
+
+
+@pytest.mark.parametrize("base", [Middleware, MiddlewareSync])
+def test_every_hook_is_there_and_none_other(base: type) -> None:
+    public = {name for name in vars(base) if not name.startswith("_")}
+    assert public == set(HOOKS)
+
+
+@pytest.mark.parametrize("base", [Middleware, MiddlewareSync])
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_that_is_called_through_super_does_nothing(base: Any, hook: str) -> None:
+    method = getattr(base(client_of(), None), hook)
+    arguments = [None] * len(inspect.signature(method).parameters)
+    result = method(*arguments)
+    if base is Middleware:
+        result = asyncio.run(result)
+    assert result is None

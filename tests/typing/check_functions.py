@@ -51,8 +51,8 @@ if TYPE_CHECKING:
         )
         assert_type(await ctx.step.send_event("e", inngest.Event(name="x")), list[str])
         # Arguments are checked against the callable.
-        await ctx.step.run("a", atwo, "1", "b")  # type: ignore[arg-type]
-        await ctx.step.run("a", two, 1)  # type: ignore[call-arg]
+        await ctx.step.run("a", atwo, "1", "b")  # type: ignore[call-arg]
+        await ctx.step.run("a", two, 1)  # type: ignore[arg-type]
         await ctx.step.invoke("i", function=two)  # type: ignore[arg-type]
 
     def in_sync(ctx: inngest.ContextSync) -> None:

@@ -142,6 +142,7 @@ class Machine:
         "decided",
         "failure",
         "ops",
+        "resting",
     )
 
     def __init__(self, call: CallRequest, *, linear: bool) -> None:
@@ -175,6 +176,8 @@ class Machine:
         self.decided = False
         self.ops: list[Op] = []
         self.failure: FunctionError | None = None
+        self.resting = False
+        """Set while hooks run in the middle of the function: meanwhile no step goes on."""
 
     # ---- the fast path: one hash and one dict lookup a memo
 
@@ -252,7 +255,8 @@ class Machine:
             return Standing.WAIT
         if step.id == self._target:
             step.input = self._input
-            return Standing.RUN
+            if not self.resting:
+                return Standing.RUN
         self._found[step.id] = step
         self._mingled = self._mingled or self._racers > 0 or (self._raced and not step.own)
         return self._stand_new(step) if self._linear else Standing.WAIT
@@ -360,8 +364,10 @@ class Machine:
         """
         if self.decided:
             return _REPLY
-        if self._executing is not None:
+        if self._executing is not None or self.resting:
             return _REST
+        if self._target in self._found:
+            return self._run(self._found[self._target])
         if self._parked:
             return self._release() if turns >= RELEASE_TURNS else _TURN
         if not self._found:
@@ -371,10 +377,11 @@ class Machine:
         if self._target is not None and not self._alone and not stranded:
             return _STRANDED
         step = next(iter(self._found.values()))
-        if self._decide() is Standing.RUN:
-            self.begin(step)
-            return Verdict(Ruling.RELEASE, (step,), Standing.RUN)
-        return _REPLY
+        return self._run(step) if self._decide() is Standing.RUN else _REPLY
+
+    def _run(self, step: Reached) -> Verdict:
+        self.begin(step)
+        return Verdict(Ruling.RELEASE, (step,), Standing.RUN)
 
     def _only_own(self) -> bool:
         return len(self._found) == 1 and next(iter(self._found.values())).own
@@ -414,9 +421,9 @@ class Machine:
         Whether the next parked step may be released together with the one at *position*.
 
         Not where a memo in between has not been asked for: the one that is released
-        may lead to it.
+        may lead to it. The last of all is alone: hooks run before it returns.
         """
-        if not self._parked or self._parked[0][2].race:
+        if not self._parked or self._parked[0][2].race or len(self._memos) < 2:
             return False
         between = self._stack[position + 1 : self._parked[0][0]]
         return not any(hashed in self._memos for hashed in between)

@@ -77,10 +77,14 @@ class Running:
 
     def wake(self) -> Flow[None]:
         """Run ``after_memoization`` and ``before_execution``, once a call."""
-        if not self.awake:
-            self.awake = True
+        if self.awake:
+            return
+        self.awake = self.machine.resting = True
+        try:
             yield from each(self.pipeline.after_memoization)
             yield from each(self.pipeline.before_execution)
+        finally:
+            self.machine.resting = False
 
     def wake_inside(self) -> Flow[None]:
         """

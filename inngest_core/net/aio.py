@@ -168,12 +168,10 @@ class Conductor:
         self._inside.add(task)
         try:
             return await awaitable
-        except BaseException:
-            # The step may be withdrawn now, and others be next.
-            self._moved()
-            raise
         finally:
             self._inside.discard(task)
+            # Others may be next: hooks have run, or the step is about to be withdrawn.
+            self._moved()
 
     def _stand(self, effect: Stand) -> Awaitable[Standing]:
         if self._outcome.done():

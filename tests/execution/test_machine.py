@@ -208,7 +208,7 @@ def test_a_long_row_is_released_singly_at_first_and_then_in_doubling_batches() -
     machine = Machine(request(ids), linear=False)
     for raw in ids:
         stand(machine, raw, own=False)
-    assert list(map(len, released(machine))) == [1] * 8 + [2, 4, 8, 8]
+    assert list(map(len, released(machine))) == [1] * 8 + [2, 4, 8, 7, 1]
 
 
 def test_in_a_race_every_step_is_released_singly() -> None:
@@ -373,6 +373,18 @@ def test_while_a_step_executes_a_blocking_function_finds_no_other_in_its_threads
     assert stand(machine, "m") is Standing.MEMO
     machine.finish(step.op())
     assert planned(machine) == [("StepRun", "a")]
+
+
+def test_while_hooks_run_no_step_goes_on_the_targeted_one_neither() -> None:
+    machine = Machine(request(["a"], target="t"), linear=False)
+    stand(machine, "a", own=False)
+    machine.resting = True
+    assert stand(machine, "t", own=False) is Standing.WAIT
+    assert machine.settle(99).ruling is Ruling.REST
+    machine.resting = False
+    verdict = machine.settle(0)
+    assert [step.step_id for step in verdict.released] == ["t"]
+    assert verdict.standing is Standing.RUN
 
 
 def test_what_pauses_is_left_to_the_server_even_alone() -> None:

@@ -16,9 +16,20 @@ from typing import Any
 
 import pytest
 
-from inngest_core import CommResponse, Context, StepError
+from inngest_core import CommResponse, Context, Middleware, StepError
 from inngest_core.net import aio
-from tests.support import Answer, Counts, Run, data, endpoint, giving, on_loop, ops, post
+from tests.support import (
+    Answer,
+    Counts,
+    Run,
+    data,
+    endpoint,
+    giving,
+    new_client,
+    on_loop,
+    ops,
+    post,
+)
 
 NEW_LOOPS: dict[str, Callable[[], Any]] = {"asyncio": asyncio.new_event_loop}
 with contextlib.suppress(ImportError):
@@ -44,11 +55,11 @@ class Door:
     """Answers calls of a handler on one kind of loop."""
 
     def __init__(self, new_loop: Callable[[], Any]) -> None:
-        self._new_loop = new_loop
+        self.new_loop = new_loop
 
     @contextlib.contextmanager
     def answering(self, handler: Handler) -> Iterator[Answer]:
-        with on_loop(endpoint(handler), self._new_loop) as answer:
+        with on_loop(endpoint(handler), self.new_loop) as answer:
             yield answer
 
     def ask(self, handler: Handler, *args: Any, **options: Any) -> CommResponse:
@@ -74,6 +85,55 @@ def message(response: CommResponse) -> str:
     assert response.status == 500, response.body
     text: str = json.loads(response.body)["message"]
     return text
+
+
+# ---- hooks in the middle
+
+
+def test_no_step_goes_on_before_before_execution_has_ended(door: Door) -> None:
+    log: list[str] = []
+
+    class Slow(Middleware):
+        async def before_execution(self) -> None:
+            log.append("begin")
+            await asyncio.sleep(0.01)
+            log.append("end")
+
+    async def handler(ctx: Context) -> None:
+        async def chain() -> None:
+            await ctx.step.run("a", giving(1))
+            await ctx.step.run("c", lambda: log.append("c"))
+
+        await asyncio.gather(chain(), ctx.step.run("b", giving(1)))
+
+    for target in (None, "c"):
+        log.clear()
+        client = new_client(middleware=[Slow])
+        with on_loop(endpoint(handler, client=client), door.new_loop) as answer:
+            response = answer(post({"a": data(1), "b": data(1)}, target=target))
+        assert ops(response) == [("StepRun", "c")]
+        assert log == ["begin", "end", "c"]
+
+
+def test_the_last_memo_of_a_long_row_is_alone_behind_before_execution(door: Door) -> None:
+    log: list[Any] = []
+
+    class Slow(Middleware):
+        async def before_execution(self) -> None:
+            await asyncio.sleep(0.01)
+            log.append("awake")
+
+    async def handler(ctx: Context) -> None:
+        async def branch(n: int) -> None:
+            await ctx.step.run(f"s{n}", giving(1))
+            log.append(n)
+
+        await asyncio.gather(*(branch(n) for n in range(10)))
+
+    client = new_client(middleware=[Slow])
+    with on_loop(endpoint(handler, client=client), door.new_loop) as answer:
+        assert answer(post({f"s{n}": data(1) for n in range(10)})).status == 200
+    assert log == [*range(9), "awake", 9]
 
 
 # ---- leaving the function
@@ -242,7 +302,7 @@ def test_whoever_asked_and_has_gone_takes_the_function_along(door: Door) -> None
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    loop = door._new_loop()
+    loop = door.new_loop()
     loop.run_until_complete(asking())
     loop.close()
     assert ended == ["own"]

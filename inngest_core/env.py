@@ -28,6 +28,8 @@ from .wire.time import to_ms
 
 _TRUE = ("1", "true")
 _FALSE = ("0", "false", "")
+_STREAM = (*_TRUE, Streaming.FORCE.value, "allow")
+"""Other SDKs have other words for it; one environment may serve several."""
 _ENV_SOURCES = ("INNGEST_ENV", "RAILWAY_GIT_BRANCH", "RENDER_GIT_BRANCH", "VERCEL_GIT_COMMIT_REF")
 _PLATFORMS = (
     ("VERCEL", "1", "vercel"),
@@ -125,13 +127,9 @@ def resolve(
         event_key=read.key("INNGEST_EVENT_KEY", event_key),
         signing_key=read.key("INNGEST_SIGNING_KEY", signing_key),
         signing_key_fallback=read.key("INNGEST_SIGNING_KEY_FALLBACK", signing_key_fallback),
-        shown_api_origin=read.origin(
-            "INNGEST_API_BASE_URL", api_base_url, API_ORIGIN if production else DEV_ORIGIN
-        ),
+        shown_api_origin=read.origin("INNGEST_API_BASE_URL", api_base_url, production, API_ORIGIN),
         shown_event_origin=read.origin(
-            "INNGEST_EVENT_API_BASE_URL",
-            event_api_base_url,
-            EVENT_ORIGIN if production else DEV_ORIGIN,
+            "INNGEST_EVENT_API_BASE_URL", event_api_base_url, production, EVENT_ORIGIN
         ),
         serve_origin=read.first("INNGEST_SERVE_ORIGIN", "INNGEST_SERVE_HOST"),
         serve_path=read.first("INNGEST_SERVE_PATH"),
@@ -155,6 +153,24 @@ def _header_text(field: str, value: str | None) -> str | None:
     if value is not None and not (value.isascii() and value.isprintable()):
         raise ConfigError(f"{field}: {value!r} cannot be a header; only visible ASCII can")
     return value
+
+
+def _with_scheme(url: str, *, production: bool) -> str:
+    if "://" in url:
+        return url
+    return f"{'https' if production else 'http'}://{url}"
+
+
+def _base_url(field: str, url: str, production: bool) -> str:
+    """*url* with a scheme; ConfigError where it has neither a domain nor a port."""
+    complete = check_origin(field, _with_scheme(url.strip(), production=production))
+    parts = urlsplit(complete)
+    if parts.port is None and not any(c in (parts.hostname or "") for c in ".:"):
+        raise ConfigError(
+            f'{field}: "{url}" has neither a domain nor a port; if you mean a machine called '
+            f'"{parts.hostname}", add its port, like {parts.scheme}://{parts.hostname}:8288'
+        )
+    return complete
 
 
 def check_origin(field: str, url: str) -> str:
@@ -192,20 +208,19 @@ class _Reader:
         # A URL or host means dev, at that address. Other text means dev as well.
         return self._environ.get("INNGEST_DEV", "").lower() in _FALSE
 
-    def origin(self, name: str, given: str | None, default: str) -> str:
+    def origin(self, name: str, given: str | None, production: bool, default: str) -> str:
         if given is not None:
-            return check_origin(name.removeprefix("INNGEST_").lower(), given)
+            return _base_url(name.removeprefix("INNGEST_").lower(), given, production)
         for source in (name, "INNGEST_BASE_URL"):
             if value := self.first(source):
-                return check_origin(source, value)
-        return self._dev_url() or default
+                return _base_url(source, value, production)
+        return self._dev_url() or (default if production else DEV_ORIGIN)
 
     def _dev_url(self) -> str | None:
         value = self._environ.get("INNGEST_DEV", "")
         if value.lower() in (*_TRUE, *_FALSE) or not any(c in value for c in ".:/"):
             return None
-        url = value if "://" in value else f"http://{value}"
-        return check_origin("INNGEST_DEV", url)
+        return check_origin("INNGEST_DEV", _with_scheme(value, production=False))
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.first(name)
@@ -222,13 +237,12 @@ class _Reader:
         return given
 
     def streaming(self) -> Streaming:
-        value = (self.first("INNGEST_STREAMING") or Streaming.DISABLE.value).lower()
-        try:
-            return Streaming(value)
-        except ValueError:
-            raise ConfigError(
-                f'INNGEST_STREAMING: expected "force" or "disable", got "{value}"'
-            ) from None
+        value = (self.first("INNGEST_STREAMING") or "").strip().lower()
+        if value in _STREAM:
+            return Streaming.FORCE
+        if value in (*_FALSE, Streaming.DISABLE.value):
+            return Streaming.DISABLE
+        raise ConfigError(f'INNGEST_STREAMING: expected "force" or "disable", got "{value}"')
 
     def names(self, name: str) -> tuple[str, ...] | None:
         value = self._environ.get(name)

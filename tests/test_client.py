@@ -28,11 +28,17 @@ def defined(client: Inngest | None = None, **options: Any) -> inngest.Function[A
 
 def test_a_client_tells_what_it_was_told() -> None:
     client = cloud_client(
-        app_version="7", env="branch", signing_key_fallback=FALLBACK, event_api_base_url="http://e"
+        app_version="7",
+        env="branch",
+        signing_key_fallback=FALLBACK,
+        event_api_base_url="http://e.f",
     )
     assert (client.app_id, client.app_version, client.env) == ("shop", "7", "branch")
     assert client.is_production
-    assert (client.api_origin, client.event_api_origin) == ("https://api.inngest.com/", "http://e")
+    assert (client.api_origin, client.event_api_origin) == (
+        "https://api.inngest.com/",
+        "http://e.f",
+    )
     assert (client.event_key, client.signing_key) == (EVENT_KEY, KEY)
     assert client.signing_key_fallback == FALLBACK
 

@@ -120,12 +120,43 @@ def test_base_urls_have_their_order_of_sources(
     assert (given.api_origin, given.event_origin) == ("http://a.arg", "http://e.arg")
 
 
-@pytest.mark.parametrize("url", ["", "nope", "ftp://a.b", "http://", "//a.b", "http://a:b", "a:80"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nope",
+        "http://nope",
+        "https://nope/a.b:1",
+        "ftp://a.b",
+        "http://",
+        "//a.b",
+        "http://a:b",
+    ],
+)
 def test_a_base_url_that_is_none_is_refused_by_field(url: str) -> None:
     with pytest.raises(ConfigError, match=r"^api_base_url: "):
         of(api_base_url=url)
     with pytest.raises(ConfigError, match=r"^event_api_base_url: "):
         of(event_api_base_url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "production", "complete"),
+    [
+        ("foo.test", True, "https://foo.test"),
+        ("foo.test", False, "http://foo.test"),
+        ("foo:8080", False, "http://foo:8080"),
+        ("http://foo:8080", True, "http://foo:8080"),
+        ("http://[::1]", True, "http://[::1]"),
+        (" https://foo.test/x\n", True, "https://foo.test/x"),
+    ],
+)
+def test_a_base_url_without_a_scheme_gets_that_of_the_mode(
+    url: str, production: bool, complete: str
+) -> None:
+    assert of(is_production=production, api_base_url=url).shown_api_origin == complete
+    environ = {"INNGEST_BASE_URL": url}
+    assert of(environ, is_production=production).shown_event_origin == complete
 
 
 @pytest.mark.parametrize(
@@ -215,6 +246,9 @@ def test_where_the_app_is_served() -> None:
     [
         ("force", Streaming.FORCE),
         ("FORCE", Streaming.FORCE),
+        ("allow", Streaming.FORCE),
+        ("true", Streaming.FORCE),
+        ("false", Streaming.DISABLE),
         ("disable", Streaming.DISABLE),
         ("", Streaming.DISABLE),
     ],

@@ -50,9 +50,6 @@ if TYPE_CHECKING:
             await ctx.step.wait_for_event("w", event="x", timeout=1000), inngest.Event | None
         )
         assert_type(await ctx.step.send_event("e", inngest.Event(name="x")), list[str])
-        # Arguments are checked against the callable.
-        await ctx.step.run("a", atwo, "1", "b")  # type: ignore[call-arg]
-        await ctx.step.run("a", two, 1)  # type: ignore[arg-type]
         await ctx.step.invoke("i", function=two)  # type: ignore[arg-type]
 
     def in_sync(ctx: inngest.ContextSync) -> None:

@@ -46,7 +46,7 @@ def serve(
     )
     handler.require_key()
     endpoint = InngestApp(handler, Request)
-    path = (serve_path or client.config.serve_path or DEFAULT_PATH).rstrip("/") or "/"
+    path = "/" + (serve_path or client.config.serve_path or DEFAULT_PATH).strip("/")
     # A redirect to the other form would be followed with a second POST.
     for form in dict.fromkeys((path, path.rstrip("/") + "/")):
         app.router.routes.append(Route(form, endpoint=endpoint, include_in_schema=False))

@@ -19,7 +19,7 @@ from inngest_core.comm import CommRequest, CommResponse
 FRAMEWORK = "flask"
 DEFAULT_PATH = "/api/inngest"
 # The core answers the methods that it does not know, as JSON.
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 def serve(
@@ -55,7 +55,7 @@ def serve(
         received = request._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy's
         return from_response(handler.answer_sync(to_request(received, handler.max_body)))
 
-    path = (serve_path or client.config.serve_path or DEFAULT_PATH).rstrip("/") or "/"
+    path = "/" + (serve_path or client.config.serve_path or DEFAULT_PATH).strip("/")
     app.add_url_rule(
         path,
         endpoint=f"inngest:{client.app_id}:{path}",

@@ -211,6 +211,7 @@ DEV: dict[str, tuple[Asked, int, Any]] = {
     ),
     "delete": (Asked("DELETE"), 405, {"code": "method_not_allowed"}),
     "patch": (Asked("PATCH"), 405, {"code": "method_not_allowed"}),
+    "trace": (Asked("TRACE"), 405, {"code": "method_not_allowed"}),
     "options": (Asked("OPTIONS"), 405, {"code": "method_not_allowed"}),
 }
 
@@ -380,11 +381,25 @@ class Conformance:
 
     # ---- where it is served
 
-    def test_serve_path_is_the_route(self) -> None:
-        answered = self.answer(
-            client_of(), call("plain", path="/elsewhere"), serve_path="/elsewhere"
-        )
-        assert answered.status == 200
+    @pytest.mark.parametrize("path", ["/elsewhere", "elsewhere", "/elsewhere/", "/a/b"])
+    def test_serve_path_is_the_route_and_what_is_registered(self, path: str) -> None:
+        server = self.registering()
+        client = client_of(server)
+        route = "/" + path.strip("/")
+        app = self.serve(client, functions(client), serve_path=path)
+        assert self.ask(app, call("plain", path=route)).status == 200
+        assert self.ask(app, Asked("PUT", path=route)).status == 200
+        assert server.bodies[0]["url"].rstrip("/").endswith(route)
+
+    def test_a_variable_is_the_route_unless_an_option_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("INNGEST_SERVE_PATH", "/variable")
+        client = client_of()
+        app = self.serve(client, functions(client))
+        assert self.ask(app, call("plain", path="/variable")).status == 200
+        app = self.serve(client, client.functions, serve_path="/option")
+        assert self.ask(app, call("plain", path="/option")).status == 200
 
     def test_public_path_is_only_what_is_registered(self) -> None:
         server = self.registering()

@@ -21,7 +21,7 @@ class Paths:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        assert scope["path"].rstrip("/") == self.path.rstrip("/")
+        assert scope["path"].strip("/") == self.path.strip("/")
         await self.app(scope, receive, send)
 
 
@@ -33,7 +33,8 @@ class TestASGI(Conformance):
             client=client, framework=self.framework, functions=functions, **options
         )
         handler.require_key()
-        return Paths(options.get("serve_path", "/api/inngest"), InngestApp(handler))
+        path = options.get("serve_path") or client.config.serve_path or "/api/inngest"
+        return Paths(path, InngestApp(handler))
 
     def ask(self, app: Any, asked: Asked) -> Answered:
         return ask(app, asked)

@@ -4,9 +4,24 @@ What the whole suite needs of pytest.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Hide the settings of whoever runs the tests, and take back what a test has set."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("INNGEST_"):
+            del os.environ[name]
+    try:
+        return (yield)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.hookimpl(wrapper=True)

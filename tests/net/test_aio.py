@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import gc
 import json
+import random
 import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -681,6 +682,92 @@ def test_after_the_answer_nothing_of_a_call_is_kept(door: Door) -> None:
             answer(post(memos))
         gc.collect()
         assert [ref() for ref in kept] == [None] * 3
+
+
+# ---- patterns that programs are made of, in any order of completion
+
+
+async def workers_on_a_queue(ctx: Context, counts: Counts) -> Any:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    for n in range(7):
+        queue.put_nowait(n)
+    found: dict[int, Any] = {}
+
+    async def worker() -> None:
+        while not queue.empty():
+            n = queue.get_nowait()
+            found[n] = await ctx.step.run(f"s{n}", counts.doing(f"s{n}"))
+
+    await asyncio.gather(*(worker() for _ in range(3)))
+    return sorted(found.values())
+
+
+async def steps_behind_a_semaphore(ctx: Context, counts: Counts) -> Any:
+    limit = asyncio.Semaphore(2)
+
+    async def one(n: int) -> Any:
+        async with limit:
+            return await ctx.step.run(f"s{n}", counts.doing(f"s{n}"))
+
+    return sorted(await asyncio.gather(*(one(n) for n in range(7))))
+
+
+async def a_pipeline_of_events(ctx: Context, counts: Counts) -> Any:
+    ready = [asyncio.Event() for _ in range(7)]
+
+    async def one(n: int) -> Any:
+        if n:
+            await ready[n - 1].wait()
+        value = await ctx.step.run(f"s{n}", counts.doing(f"s{n}"))
+        ready[n].set()
+        return value
+
+    return await asyncio.gather(*(one(n) for n in reversed(range(7))))
+
+
+async def polling(ctx: Context, counts: Counts) -> Any:
+    async def one(n: int) -> Any:
+        return await ctx.step.run(f"s{n}", counts.doing(f"s{n}"))
+
+    tasks = [asyncio.create_task(one(n)) for n in range(7)]
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+    return [task.result() for task in tasks]
+
+
+async def rounds_of_first_completed(ctx: Context, counts: Counts) -> Any:
+    pending = {asyncio.create_task(ctx.step.run(f"s{n}", counts.doing(f"s{n}"))) for n in range(4)}
+    found, extra = [], iter(range(4, 7))
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        found += [task.result() for task in done]
+        for n in extra:
+            pending.add(asyncio.create_task(ctx.step.run(f"s{n}", counts.doing(f"s{n}"))))
+            break
+    return sorted(found)
+
+
+PATTERNS = [
+    workers_on_a_queue,
+    steps_behind_a_semaphore,
+    a_pipeline_of_events,
+    polling,
+    rounds_of_first_completed,
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pattern_ends_and_runs_each_step_once(door: Door, pattern: Any, seed: int) -> None:
+    counts = Counts()
+    chance = random.Random(seed)
+
+    async def handler(ctx: Context) -> Any:
+        return await pattern(ctx, counts)
+
+    run = door.play(handler, pick=lambda jobs: chance.randrange(len(jobs)), overlapping=True)
+    assert sorted(run.result) == [f"s{n}" for n in range(7)]
+    assert counts == {f"s{n}": 1 for n in range(7)}
 
 
 # ---- the background loop

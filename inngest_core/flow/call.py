@@ -60,7 +60,11 @@ class Timings:
         self._parts: list[str] = []
 
     def add(self, name: str, since: float) -> None:
-        self._parts.append(f"{name};dur={round((perf_counter() - since) * 1000)}")
+        self.put(name, perf_counter() - since)
+
+    def put(self, name: str, seconds: float) -> None:
+        """Put down what *name* took."""
+        self._parts.append(f"{name};dur={round(seconds * 1000)}")
 
     def header(self) -> str:
         whole = round((perf_counter() - self._started) * 1000)
@@ -243,11 +247,14 @@ def _execute(
     machine = running.machine
     leave_step_context = site.enter_step_context(context)
     since = perf_counter()
+    effect = Call(served.handler, context, machine.settle, running.connect)
     try:
-        outcome = yield Call(served.handler, context, machine.settle, running.connect)
+        outcome = yield effect
     finally:
         leave_step_context()
     timings.add("function", since)
+    if effect.blocked is not None:
+        timings.put("async_block", effect.blocked)
     if not machine.decided and isinstance(outcome, Ok):
         machine.end()
     if not machine.decided:

@@ -62,12 +62,14 @@ class Call:
     settle: asked by an awaiting driver about the steps that wait (see Machine.settle).
     connect: is given the driver's way to perform the effects of steps, and the
     handler's own task, or None where the driver blocks.
+    blocked: seconds for which the loop did nothing else, set by an awaiting driver.
     """
 
     handler: Callable[[Any], Any]
     context: Any
     settle: Callable[..., Verdict]
     connect: Callable[[Callable[[Effect], Any], object], None]
+    blocked: float | None = None
 
 
 @dataclass(slots=True)

@@ -34,6 +34,9 @@ from ..result import Err, Ok, Outcome, Paused
 
 T = TypeVar("T")
 
+PULSE_SECONDS = 0.02
+PULSE_TOLERANCE = 0.005
+
 CLEANUP_SECONDS = 5.0
 """How long a function that was left may take for its ``finally`` blocks."""
 
@@ -106,6 +109,37 @@ def _pause(effect: Pause) -> Any:
     return asyncio.sleep(effect.seconds)
 
 
+class Pulse:
+    """
+    Tells how long a loop was blocked: a timer that looks at how late it is.
+
+    A little lateness is that of every timer, and does not count.
+    """
+
+    __slots__ = ("_due", "_late", "_loop", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._late = 0.0
+        self._due = loop.time() + PULSE_SECONDS
+        self._timer = loop.call_at(self._due, self._beat)
+
+    def _beat(self) -> None:
+        now = self._loop.time()
+        self._late += _counted(now - self._due)
+        self._due = now + PULSE_SECONDS
+        self._timer = self._loop.call_at(self._due, self._beat)
+
+    def stop(self) -> float:
+        """Seconds for which the loop was blocked."""
+        self._timer.cancel()
+        return self._late + _counted(self._loop.time() - self._due)
+
+
+def _counted(late: float) -> float:
+    return late if late >= PULSE_TOLERANCE else 0.0
+
+
 class Conductor:
     """Runs one async function and moves its waiting steps along."""
 
@@ -115,6 +149,7 @@ class Conductor:
         "_loop",
         "_outcome",
         "_perform_by_type",
+        "_pulse",
         "_quiet",
         "_settle",
         "_stranded",
@@ -137,6 +172,7 @@ class Conductor:
         # Tasks that wait in a step, execute one, or are leaving it.
         self._inside: set[asyncio.Task[Any]] = set()
         self._outcome: asyncio.Future[Outcome[Any]] = self._loop.create_future()
+        self._pulse = Pulse(self._loop)
         self._task: asyncio.Task[Any] = self._loop.create_task(self._function())
         self._task.add_done_callback(self._ended)
 
@@ -151,6 +187,7 @@ class Conductor:
         try:
             return await self._outcome
         finally:
+            self._effect.blocked = self._pulse.stop()
             if self._stranded is not None:
                 self._stranded.cancel()
             if self._inside or not self._task.done():

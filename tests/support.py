@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import json
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -179,6 +180,12 @@ def first(jobs: Sequence[Job]) -> int:
 def last(jobs: Sequence[Job]) -> int:
     """The newest job first."""
     return len(jobs) - 1
+
+
+def shuffled(seed: int) -> Pick:
+    """In an order that only *seed* knows."""
+    chance = random.Random(seed)
+    return lambda jobs: chance.randrange(len(jobs))
 
 
 @dataclass

@@ -139,6 +139,7 @@ class Machine:
         "_seen",
         "_stack",
         "_target",
+        "_withdrew",
         "decided",
         "failure",
         "ops",
@@ -173,6 +174,7 @@ class Machine:
         self._order = 0
         self._released = 0
         self._batch = 1
+        self._withdrew = False
         self.decided = False
         self.ops: list[Op] = []
         self.failure: FunctionError | None = None
@@ -289,6 +291,7 @@ class Machine:
         if self._executing is step:
             self._executing = None
             self._open = self._memos
+        self._withdrew = True
         # A parked one is skipped when its turn comes: its waiter is gone.
         step.waiter = None
 
@@ -458,8 +461,14 @@ class Machine:
 
     @property
     def unasked(self) -> int:
-        """How many memos the function has not asked for."""
+        """How many memos the function has not taken yet."""
         return len(self._memos)
+
+    @property
+    def never_asked(self) -> int:
+        """How many memos the code does not know, after its end; 0 where it gave up some steps."""
+        gave_up = self._withdrew or self._parked or self._found
+        return 0 if gave_up else len(self._memos)
 
     # ---- ids and the stack
 

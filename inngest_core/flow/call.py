@@ -264,12 +264,12 @@ def _execute(
 
 
 def _warn_of_unasked(site: Site, served: Served, machine: Machine) -> None:
-    if machine.unasked:
+    if machine.never_asked:
         site.home.logger.warning(
             "%s ended without asking for %d of its steps that had run; its code has "
             "probably changed since this run began",
             served.config.id,
-            machine.unasked,
+            machine.never_asked,
         )
 
 

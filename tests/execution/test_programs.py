@@ -5,7 +5,6 @@ Any program of steps, in any order of completion, ends as if it had been run pla
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inngest_core import NonRetriableError, ParallelMode, StepError
-from tests.support import Counts, Run, endpoint, on_loop
+from tests.support import Counts, Run, endpoint, on_loop, shuffled
 
 # A program is a step's id, a list of programs (one after the other), or a pair of
 # a way to run in parallel and a list of programs. What a step does shows in its id:
@@ -225,11 +224,6 @@ def plainly(program: Program) -> tuple[Any, Counts, bool]:
     except StepError:
         return None, interpreter.counts, True
     return result, interpreter.counts, False
-
-
-def shuffled(seed: int) -> Callable[[Any], int]:
-    chance = random.Random(seed)
-    return lambda jobs: chance.randrange(len(jobs))
 
 
 def played_async(program: Program, seed: int, overlapping: bool) -> tuple[Run, Interpreter]:

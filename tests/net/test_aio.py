@@ -9,7 +9,6 @@ import contextlib
 import contextvars
 import gc
 import json
-import random
 import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from inngest_core import CommResponse, Context, Middleware, StepError
+from inngest_core import CommResponse, Context, Middleware, ParallelMode, StepError
 from inngest_core.net import aio
 from tests.support import (
     Answer,
@@ -443,6 +442,57 @@ def test_the_loser_of_a_race_may_be_cancelled_and_the_rest_goes_on(door: Door) -
     assert not counts.doubled
 
 
+@pytest.mark.parametrize("give_up", [True, False])
+def test_a_step_that_was_given_up_is_not_taken_for_code_that_has_changed(
+    door: Door, caplog: pytest.LogCaptureFixture, give_up: bool
+) -> None:
+    async def handler(ctx: Context) -> Any:
+        tasks = [asyncio.create_task(ctx.step.run(name, giving(name))) for name in "ab"]
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if give_up:
+            [task.cancel() for task in pending]
+        return [task.result() for task in done]
+
+    response = door.ask(handler, {"a": data("a"), "b": data("b"), "b:1": data(1)})
+    assert output(response) == ["a"]
+    assert "its code has probably changed" not in caplog.text
+
+
+@pytest.mark.parametrize("losers", ["cancelled", "left", "awaited"])
+@pytest.mark.parametrize("mode", list(ParallelMode))
+def test_a_race_of_chains_has_one_winner_and_runs_nothing_twice(
+    door: Door, losers: str, mode: ParallelMode
+) -> None:
+    for seed in range(4):
+        counts = Counts()
+        handler = racing(counts, mode, losers)
+        run = door.play(handler, pick=shuffled(seed), overlapping=True)
+        assert run.result[0] in "abc"
+        assert run.result[1:] == ["x", "y"]
+        assert not counts.doubled
+
+
+def racing(counts: Counts, mode: ParallelMode, losers: str) -> Handler:
+    async def handler(ctx: Context) -> Any:
+        async def branch(name: str) -> str:
+            for n in range(2):
+                await ctx.step.run(f"{name}{n}", counts.doing(f"{name}{n}"))
+            return name
+
+        with ctx.group.mode(mode):
+            tasks = [asyncio.create_task(branch(name)) for name in "abc"]
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending if losers == "cancelled" else ():
+            task.cancel()
+        (winner,) = done
+        after = [await ctx.step.run(name, counts.doing(name)) for name in "xy"]
+        if losers == "awaited":
+            await asyncio.wait(tasks)
+        return [winner.result(), *after]
+
+    return handler
+
+
 def test_a_step_may_be_awaited_by_two_tasks(door: Door) -> None:
     async def handler(ctx: Context) -> Any:
         shared = asyncio.ensure_future(ctx.step.run("a", giving("A")))
@@ -760,12 +810,11 @@ PATTERNS = [
 @pytest.mark.parametrize("seed", range(4))
 def test_a_pattern_ends_and_runs_each_step_once(door: Door, pattern: Any, seed: int) -> None:
     counts = Counts()
-    chance = random.Random(seed)
 
     async def handler(ctx: Context) -> Any:
         return await pattern(ctx, counts)
 
-    run = door.play(handler, pick=lambda jobs: chance.randrange(len(jobs)), overlapping=True)
+    run = door.play(handler, pick=shuffled(seed), overlapping=True)
     assert sorted(run.result) == [f"s{n}" for n in range(7)]
     assert counts == {f"s{n}": 1 for n in range(7)}
 

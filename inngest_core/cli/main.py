@@ -11,6 +11,7 @@ from ..env import resolve
 from ..errors import ConfigError, InngestError
 from ..plugin.manager import load
 from ..version import VERSION
+from . import plugins
 
 
 def build() -> click.Group:
@@ -21,7 +22,9 @@ def build() -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
         params=[_version_option()],
     )
-    manager = load(resolve(app_id="inngest-core"), (), ())
+    config = resolve(app_id="inngest-core")
+    manager = load(config, (), ())
+    group.add_command(plugins.command(manager, config))
     for hook in reversed(manager.hook.inngest_commands.get_hookimpls()):
         _add(group, hook)
     return group

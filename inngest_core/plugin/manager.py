@@ -97,10 +97,11 @@ def _discovered(config: Config) -> list[metadata.EntryPoint]:
                 f'INNGEST_LOAD_PLUGINS: "{name}" is not installed; installed are: '
                 f"{', '.join(installed) or 'none'}"
             )
-    return [point for point in found if _wanted(config, point.name)]
+    return [point for point in found if wanted(config, point.name)]
 
 
-def _wanted(config: Config, name: str) -> bool:
+def wanted(config: Config, name: str) -> bool:
+    """Whether the variables allow an installed plugin."""
     allowed = config.load_plugins is None or name in config.load_plugins
     return allowed and name not in config.disable_plugins
 

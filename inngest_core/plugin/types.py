@@ -19,6 +19,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 PROJECT = "inngest"
 """pluggy's project name, and the entry-point group of plugins."""
 
+FRAMEWORKS = "inngest.frameworks"
+"""The entry-point group of adapters, which are loaded by name only."""
+
 
 @overload
 def hookimpl(function: F) -> F: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 from importlib import metadata
 from typing import Any
 
@@ -18,10 +19,12 @@ from inngest_core.version import VERSION
 class Point:
     def __init__(self, name: str, plugin: Any) -> None:
         self.name = name
-        self.dist = None
+        self.dist = types.SimpleNamespace(name="a-dist", version="1.2") if plugin else None
         self._plugin = plugin
 
     def load(self) -> Any:
+        if isinstance(self._plugin, Exception):
+            raise self._plugin
         return self._plugin
 
 
@@ -49,7 +52,8 @@ class Broken:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     def invoke(*arguments: str, **plugins: Any) -> tuple[Any, str, str]:
         points = [Point(name, plugin) for name, plugin in plugins.items()]
-        monkeypatch.setattr(metadata, "entry_points", lambda *, group: points)
+        found = {"inngest": points, "inngest.frameworks": [Point("flask", None)]}
+        monkeypatch.setattr(metadata, "entry_points", lambda *, group: found[group])
         monkeypatch.setattr(sys, "argv", ["inngest-core", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -107,6 +111,21 @@ def test_a_plugin_asked_for_and_missing_ends_it_with_2(
     code, _, err = run("--help")
     assert code == 2
     assert '"absent" is not installed' in err
+
+
+def test_plugins_lists_what_is_installed_and_what_became_of_it(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INNGEST_DISABLE_PLUGINS", "off")
+    code, out, _ = run("plugins", bad=ImportError("gone"), greet=Greeting(), off=Greeting())
+    assert code == 0
+    assert [line.split(maxsplit=4) for line in out.splitlines()] == [
+        ["NAME", "DISTRIBUTION", "VERSION", "HOOKS", "STATUS"],
+        ["bad", "a-dist", "1.2", "-", "broken"],
+        ["greet", "a-dist", "1.2", "commands", "loaded"],
+        ["off", "a-dist", "1.2", "-", "not loaded, by a variable"],
+        ["flask", "-", "-", "framework", "loaded where it is served"],
+    ]
 
 
 def test_it_runs_as_a_process_of_its_own() -> None:

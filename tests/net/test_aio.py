@@ -29,6 +29,7 @@ from tests.support import (
     on_loop,
     ops,
     post,
+    shuffled,
 )
 
 NEW_LOOPS: dict[str, Callable[[], Any]] = {"asyncio": asyncio.new_event_loop}

@@ -97,6 +97,9 @@ class Inngest:
     ) -> None:
         from .plugin.manager import fold
 
+        _require_list("middleware", middleware)
+        _require_list("plugins", plugins)
+        _require_serializer(serializer)
         self.config: Config = resolve(
             api_base_url=api_base_url,
             app_id=app_id,
@@ -234,6 +237,7 @@ class Inngest:
             triggers=trigger if isinstance(trigger, list) else [trigger],
         )
         _require_callable("on_failure", on_failure, optional=True)
+        _require_list("middleware", middleware)
 
         def build(handler: Callable[[Any], Any]) -> Function[Any]:
             _require_callable("handler", handler)
@@ -294,6 +298,19 @@ class Inngest:
 def _require_callable(field: str, value: object, *, optional: bool = False) -> None:
     if not (callable(value) or (optional and value is None)):
         raise ConfigError(f"{field}: expected a function, got {type(value).__name__}")
+
+
+def _require_list(field: str, value: object) -> None:
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{field}: expected a list, got {type(value).__name__}")
+
+
+def _require_serializer(serializer: object) -> None:
+    if serializer is not None and not isinstance(serializer, Serializer):
+        raise ConfigError(
+            "serializer: expected an object with the methods serialize and deserialize, got "
+            f"{type(serializer).__name__}"
+        )
 
 
 def _require_fitting(function: Function[Any], middleware: Sequence[Any]) -> None:

@@ -116,6 +116,17 @@ def resolve(
 ) -> Config:
     """The Config of these arguments; each beats its variable. ConfigError names what is wrong."""
     _require_app_id(app_id)
+    _require("is_production", is_production, bool, "True, False or None")
+    _require("options", options, Mapping, "options by plugin name")
+    _require_texts(
+        api_base_url=api_base_url,
+        app_version=app_version,
+        env=env,
+        event_api_base_url=event_api_base_url,
+        event_key=event_key,
+        signing_key=signing_key,
+        signing_key_fallback=signing_key_fallback,
+    )
     read = _Reader(environ)
     production = read.production() if is_production is None else is_production
     return Config(
@@ -147,6 +158,17 @@ def resolve(
 def _require_app_id(app_id: object) -> None:
     if not (isinstance(app_id, str) and app_id):
         raise ConfigError("app_id: a client needs a non-empty app id")
+
+
+def _require_texts(**values: object) -> None:
+    for name, value in values.items():
+        _require(name, value, str, "text")
+
+
+def _require(field: str, value: object, kind: type, wanted: str) -> None:
+    # The value is not shown: it may be a key.
+    if value is not None and not isinstance(value, kind):
+        raise ConfigError(f"{field}: expected {wanted}, got {type(value).__name__}")
 
 
 def _header_text(field: str, value: str | None) -> str | None:

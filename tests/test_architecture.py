@@ -203,6 +203,18 @@ def test_the_core_never_imports_contrib() -> None:
     assert [str(one) for one in CORE_IMPORTS if one.imported.startswith("inngest_contrib")] == []
 
 
+def test_only_env_reads_the_environment() -> None:
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, path in CORE.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node) in ("os.environ", "os.getenv")
+        and within(name) != "env"
+    ]
+    assert wrong == []
+
+
 def test_contrib_uses_the_public_names_the_door_and_the_plugin_types() -> None:
     wrong = []
     for found in all_imports(modules("inngest_contrib")):

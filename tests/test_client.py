@@ -68,6 +68,14 @@ def test_no_key_is_shown() -> None:
         ({"request_timeout": "soon"}, "^request_timeout: "),
         ({"request_timeout": -1}, "^request_timeout: "),
         ({"thread_pool_size": 0}, "^thread_pool_size: "),
+        ({"is_production": "false"}, "^is_production: expected True, False or None, got str"),
+        ({"event_key": 5}, "^event_key: expected text, got int"),
+        ({"signing_key": b"secret"}, "^signing_key: expected text, got bytes"),
+        ({"env": 1}, "^env: expected text"),
+        ({"options": ["x"]}, "^options: expected options by plugin name, got list"),
+        ({"middleware": inngest.Middleware}, "^middleware: expected a list, got type"),
+        ({"plugins": "a.plugin"}, "^plugins: expected a list, got str"),
+        ({"serializer": object()}, "^serializer: expected an object with the methods"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: dict[str, Any], complaint: str) -> None:
@@ -107,6 +115,7 @@ def test_a_function_is_what_comes_back_and_what_the_client_lists() -> None:
         ({"cancel": [TRIGGER]}, r"cancel\.0"),
         ({"on_failure": "handler"}, r"^on_failure: expected a function, got str"),
         ({"idempotency": 1}, r"idempotency: "),
+        ({"middleware": inngest.Middleware}, r"^middleware: expected a list, got type"),
     ],
 )
 def test_a_wrong_option_is_refused_at_definition_naming_the_field(

@@ -42,7 +42,7 @@ from ..wire.signing import sign, verify
 from . import inspect, register
 from .effect import Call, Flow
 from .fetch import fetch
-from .pipeline import Pipeline, assemble, each
+from .pipeline import assemble, each
 from .site import Served, Site
 from .step import Running
 
@@ -337,6 +337,3 @@ def _take_over(op: Op, result: TransformOutputResult) -> None:
 def _log(site: Site, error: BaseException | None) -> None:
     if error is not None and not getattr(error, "quiet", False):
         site.home.logger.error("%s: %s", type(error).__name__, error, exc_info=error)
-
-
-__all__ = ["METHODS", "Pipeline", "answer", "find", "refuse_method"]

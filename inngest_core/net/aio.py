@@ -43,6 +43,9 @@ CLEANUP_SECONDS = 5.0
 # A cancellation takes a turn or two to reach the tasks of each nested group.
 _SPREAD_TURNS = 12
 
+_NO_TASK = object()
+"""Stands for the task of a function that has ended: no caller is in it."""
+
 _log = logging.getLogger("inngest")
 
 
@@ -62,6 +65,9 @@ async def arun(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        # An error that stays here would hold its own traceback, and with it all frames.
+        del value, resume
 
 
 class AsyncDriver:
@@ -190,8 +196,16 @@ class Conductor:
             self._effect.blocked = self._pulse.stop()
             if self._stranded is not None:
                 self._stranded.cancel()
-            if self._inside or not self._task.done():
-                await self._clean_up()
+            try:
+                if self._inside or not self._task.done():
+                    await self._clean_up()
+            finally:
+                self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the function's task: it holds its frames, which hold their steps and us."""
+        self._effect.connect(self._perform, _NO_TASK)
+        del self._task
 
     # ---- effects of steps
 
@@ -207,6 +221,7 @@ class Conductor:
             return await awaitable
         finally:
             self._inside.discard(task)
+            del task
             # Others may be next: hooks have run, or the step is about to be withdrawn.
             self._moved()
 
@@ -288,10 +303,12 @@ class Conductor:
         if self._outcome.cancelled():
             # Not decided: whoever asked for the reply has gone.
             self._task.cancel()
-        await self._spread()
-        pending = {task for task in (self._task, *self._inside) if not task.done()}
-        for task in self._inside:
-            task.cancel()
+        try:
+            await self._spread()
+        finally:
+            pending = {task for task in (self._task, *self._inside) if not task.done()}
+            for task in self._inside:
+                task.cancel()
         if pending:
             _, pending = await asyncio.wait(pending, timeout=CLEANUP_SECONDS)
         if pending:

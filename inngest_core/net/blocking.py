@@ -32,6 +32,9 @@ def run(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        # An error that stays here would hold its own traceback, and with it all frames.
+        del value, resume
 
 
 class BlockingDriver:

@@ -716,23 +716,46 @@ def test_an_error_of_one_branch_ends_the_function_and_leaves_no_task(door: Door)
     assert message(door.ask(handler, {"a": data(1)})) == "branch"
 
 
-def test_after_the_answer_nothing_of_a_call_is_kept(door: Door) -> None:
+def test_after_the_answer_nothing_of_a_call_waits_for_the_garbage_collector(door: Door) -> None:
     kept: list[weakref.ref[Any]] = []
 
-    class Marker:
+    class Large:
         pass
 
     async def handler(ctx: Context) -> Any:
-        marker = Marker()
-        kept.append(weakref.ref(marker))
+        large = Large()
+        kept.append(weakref.ref(large))
+        await ctx.step.run("first", giving(1))
         await asyncio.gather(ctx.step.run("a", giving(1)), ctx.step.run("b", giving(1)))
-        return marker is None
+        return large is None
 
-    with door.answering(handler) as answer:
-        for memos in ({}, {"a": data(1)}, {"a": data(1), "b": data(1)}):
-            answer(post(memos))
-        gc.collect()
-        assert [ref() for ref in kept] == [None] * 3
+    gc.disable()
+    try:
+        with door.answering(handler) as answer:
+            for asked in ("", "first", "first a", "first a b"):
+                answer(post({name: data(1) for name in asked.split()}))
+        assert [ref() for ref in kept] == [None] * 4
+    finally:
+        gc.enable()
+
+
+def test_a_task_that_comes_to_a_step_after_the_end_gets_not_even_a_memo() -> None:
+    background: list[asyncio.Task[Any]] = []
+
+    async def handler(ctx: Context) -> Any:
+        async def late() -> None:
+            await asyncio.sleep(0.02)
+            await ctx.step.run("a", giving(1))
+
+        background.append(asyncio.create_task(late()))
+
+    async def answering() -> None:
+        response = await endpoint(handler).answer(post({"a": data(1), "b": data(1)}))
+        assert response.status == 200
+        await asyncio.wait(background)
+
+    asyncio.run(answering())
+    assert background[0].cancelled()
 
 
 # ---- patterns that programs are made of, in any order of completion

@@ -5,7 +5,9 @@ A blocking function is left by an exception, and its groups by one for every bra
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -103,6 +105,30 @@ def test_steps_in_generators_and_context_managers() -> None:
 
     assert play(handler).result == [0, 1]
     assert log == ["open", "close"] * 3
+
+
+def test_after_the_answer_nothing_of_a_call_waits_for_the_garbage_collector() -> None:
+    kept: list[weakref.ref[Any]] = []
+
+    class Large:
+        pass
+
+    def handler(ctx: ContextSync) -> Any:
+        large = Large()
+        kept.append(weakref.ref(large))
+        ctx.step.run("first", giving(1))
+        ctx.group.parallel(
+            (lambda: ctx.step.run("a", giving(1)), lambda: ctx.step.run("b", giving(1)))
+        )
+        return large is None
+
+    gc.disable()
+    try:
+        for asked in ("", "first", "first a", "first a b"):
+            ask(handler, {name: data(1) for name in asked.split()})
+        assert [ref() for ref in kept] == [None] * 4
+    finally:
+        gc.enable()
 
 
 # ---- groups

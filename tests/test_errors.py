@@ -56,17 +56,20 @@ def test_an_error_of_ours_knows_its_message_name_and_stack() -> None:
     assert NonRetriableError("x", quiet=True).quiet
 
 
+MINUTE = datetime.timedelta(minutes=1)
+
+
 @pytest.mark.parametrize(
     "after",
     [
-        60_000,
-        datetime.timedelta(minutes=1),
-        datetime.datetime.now(UTC) + datetime.timedelta(minutes=1),
-        datetime.datetime.now() + datetime.timedelta(minutes=1),
+        lambda: 60_000,
+        lambda: MINUTE,
+        lambda: datetime.datetime.now(UTC) + MINUTE,
+        lambda: datetime.datetime.now() + MINUTE,
     ],
 )
 def test_retry_after_is_a_moment_however_it_is_given(after: Any) -> None:
-    error = RetryAfterError("later", after, quiet=True)
+    error = RetryAfterError("later", after(), quiet=True)
     assert error.retry_after.tzinfo is UTC
     left = error.retry_after - datetime.datetime.now(UTC)
     assert datetime.timedelta(seconds=30) < left <= datetime.timedelta(seconds=61)

@@ -38,7 +38,7 @@ def to_request(scope: Scope, body: bytes, raw: object) -> CommRequest:
     """What the core reads of an ASGI request."""
     headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
     query = scope["query_string"].decode("latin-1")
-    host = headers.get("host", "")
+    host = headers.get("host") or ":".join(map(str, scope.get("server") or ()))
     url = f"{scope.get('scheme', 'http')}://{host}{scope['path']}"
     # The first value of each parameter counts.
     first = dict(reversed(parse_qsl(query, keep_blank_values=True)))

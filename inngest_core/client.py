@@ -116,6 +116,7 @@ class Inngest:
         )
         self.logger: Any = logger or logging.getLogger("inngest")
         self._functions: dict[str, Function[Any]] = {}
+        self._taken: dict[str, Function[Any]] = {}
         folded = fold(self.config, plugins, BUILTIN_PLUGINS)
         home = Home(
             config=self.config,
@@ -255,12 +256,14 @@ class Inngest:
 
     def _add(self, function: Function[Any]) -> Function[Any]:
         _require_fitting(function, [*self.engine.home.middleware, *function.middleware])
-        other = self._functions.setdefault(function.id, function)
-        if other is not function:
+        ids = _ids(function)
+        for shared in filter(self._taken.__contains__, ids):
             raise ConfigError(
-                f'fn_id: there are two functions "{function.local_id}", {_place(other)} and '
+                f'fn_id: there are two functions "{shared}", {_place(self._taken[shared])} and '
                 f"{_place(function)}; give one of them another id"
             )
+        self._taken.update(dict.fromkeys(ids, function))
+        self._functions[function.id] = function
         return function
 
     # ---- sending
@@ -323,6 +326,11 @@ def _require_fitting(function: Function[Any], middleware: Sequence[Any]) -> None
             f"{function.id}: middleware {hook} is async, but the {blocking[0]} is blocking; "
             "write it as a plain def, or derive from MiddlewareSync"
         )
+
+
+def _ids(function: Function[Any]) -> list[str]:
+    """The ids under which a function is served: its failure handler has one of its own."""
+    return [found for found in (function.id, function.on_failure_fn_id) if found]
 
 
 def _place(function: Function[Any]) -> str:

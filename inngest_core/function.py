@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from .wire.register import FunctionConfig, failure_config
+from .wire.register import FunctionConfig, failure_id
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Function(Generic[T]):
     @property
     def on_failure_fn_id(self) -> str | None:
         """The id under which the failure handler is registered; None if there is none."""
-        return None if self.on_failure is None else failure_config(self.config).id
+        return None if self.on_failure is None else failure_id(self.config)
 
     def __repr__(self) -> str:
         return f"<Function {self.id}>"

@@ -136,9 +136,27 @@ def test_a_handler_is_a_function(thing: Any) -> None:
 def test_a_second_function_of_one_id_is_refused_naming_both_places() -> None:
     client = client_of()
     defined(client)
-    with pytest.raises(ConfigError, match=r'"f".*test_client\.py:\d+ and .*test_client\.py:\d+'):
+    with pytest.raises(
+        ConfigError, match=r'"shop-f".*test_client\.py:\d+ and .*test_client\.py:\d+'
+    ):
         client.create_function(fn_id="f", trigger=TRIGGER)(lambda ctx: None)
     assert len(client.functions) == 1
+
+
+def test_the_id_of_a_failure_handler_is_taken_too() -> None:
+    client = client_of()
+    door = inngest.CommHandler(client=client, framework="x")
+    defined(client, on_failure=handler)
+    with pytest.raises(
+        ConfigError, match=r'two functions "shop-f-failure", .*test_client\.py:\d+ a'
+    ):
+        defined(client, fn_id="f-failure")
+    assert [function.local_id for function in client.functions] == ["f"]
+    assert door.answer_sync(call_of("shop-f")).status == 200
+    other = client_of()
+    defined(other, fn_id="f-failure")
+    with pytest.raises(ConfigError, match='two functions "shop-f-failure"'):
+        defined(other, on_failure=handler)
 
 
 def test_triggers_are_one_or_many() -> None:

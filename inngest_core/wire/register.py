@@ -36,6 +36,11 @@ class FunctionConfig:
         }
 
 
+def failure_id(of: FunctionConfig) -> str:
+    """The id of the function that runs when *of* has failed."""
+    return f"{of.id}-failure"
+
+
 def failure_config(of: FunctionConfig) -> FunctionConfig:
     """The configuration of the function that runs when *of* has failed."""
     escaped = of.id.replace("\\", "\\\\").replace("'", "\\'")
@@ -48,7 +53,7 @@ def failure_config(of: FunctionConfig) -> FunctionConfig:
         retries=0,
         triggers=[trigger],
     )
-    return FunctionConfig(id=f"{of.id}-failure", opts=opts)
+    return FunctionConfig(id=failure_id(of), opts=opts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import inngest_core as inngest
-from inngest_contrib.asgi import InngestApp
+from inngest_contrib.asgi import InngestApp, to_request
 
 from ..flow.wiring import client_of
 from .asgi_client import ask, exchange
@@ -71,3 +71,14 @@ def test_what_is_not_http_is_left_alone() -> None:
 
     asyncio.run(InngestApp(handler)({"type": "lifespan"}, nothing, nothing))
     assert sent == []
+
+
+def test_without_a_host_the_address_is_that_of_the_server() -> None:
+    scope = {
+        "method": "PUT",
+        "path": "/api/inngest",
+        "query_string": b"",
+        "headers": [],
+        "server": ("127.0.0.1", 8000),
+    }
+    assert to_request(scope, b"", None).url == "http://127.0.0.1:8000/api/inngest"

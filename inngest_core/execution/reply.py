@@ -69,11 +69,17 @@ def error_reply(error: BaseException) -> Reply:
 
 
 def step_op(step: Reached, error: BaseException, call: CallRequest) -> Op:
-    """The op of a step that raised: to be tried again, or failed for good."""
-    final = call.last_attempt or not retriable(error)
-    op = step.op(Opcode.STEP_FAILED if final else Opcode.STEP_ERROR)
-    op.error = error_record(error)
+    """The op of a step that raised."""
+    op = step.op()
+    fail(op, error, call)
     return op
+
+
+def fail(op: Op, error: BaseException, call: CallRequest) -> None:
+    """Let *op* say that its step raised: to be tried again, or failed for good."""
+    final = call.last_attempt or not retriable(error)
+    op.code = Opcode.STEP_FAILED if final else Opcode.STEP_ERROR
+    op.error = error_record(error)
 
 
 def retriable(error: BaseException) -> bool:

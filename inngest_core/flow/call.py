@@ -27,13 +27,14 @@ from ..execution.op import Op
 from ..execution.reply import (
     Reply,
     error_reply,
+    fail,
     json_reply,
     ops_reply,
     retry_after_header,
     value_reply,
 )
 from ..plugin.types import StepMemos, TransformOutputResult, TransformOutputStepInfo
-from ..result import Err, Ok, error_record
+from ..result import Err, Ok
 from ..types import EmptySentinel
 from ..wire.call import CallRequest, parse_call, parse_events, parse_steps
 from ..wire.http import CommRequest, CommResponse, HttpResponse
@@ -48,6 +49,7 @@ from .step import Running
 
 _PROBE_TRUST = "trust"
 _UNAUTHORIZED = "Unauthorized"
+_EXECUTED = (Opcode.STEP_RUN, Opcode.STEP_ERROR, Opcode.STEP_FAILED)
 
 
 class Timings:
@@ -318,7 +320,7 @@ def _transform_ops(running: Running) -> Flow[None]:
         if op.code is not Opcode.PLANNED:
             result = _op_result(op, running.step_error)
             yield from each(hooks, result)
-            _take_over(op, result)
+            _take_over(running, op, result)
 
 
 def _op_result(op: Op, error: Exception | None) -> TransformOutputResult:
@@ -327,11 +329,17 @@ def _op_result(op: Op, error: Exception | None) -> TransformOutputResult:
     return TransformOutputResult(error, op.data if finished else EmptySentinel, info)
 
 
-def _take_over(op: Op, result: TransformOutputResult) -> None:
+def _take_over(running: Running, op: Op, result: TransformOutputResult) -> None:
+    """Let what middleware left of a result be what is sent."""
+    op.opts = result.step.opts if result.step else op.opts
+    if op.code not in _EXECUTED:
+        return
     if result.error is not None:
-        op.error = error_record(result.error)
+        running.step_error = result.error
+        fail(op, result.error, running.request)
     elif result.has_output():
-        op.data = result.output
+        running.step_error = None
+        op.code, op.data, op.error = Opcode.STEP_RUN, result.output, None
 
 
 def _log(site: Site, error: BaseException | None) -> None:

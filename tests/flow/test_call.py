@@ -6,13 +6,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from inngest_core import Context, ContextSync, NonRetriableError, ParallelMode, RetryAfterError
+from inngest_core import (
+    Context,
+    ContextSync,
+    MiddlewareSync,
+    NonRetriableError,
+    ParallelMode,
+    RetryAfterError,
+    TransformOutputResult,
+)
 from inngest_core.execution import machine
 from inngest_core.wire.ids import hash_step
 from tests.support import (
@@ -33,7 +42,7 @@ from tests.support import (
 def play(handler: Callable[[Any], Any], **options: Any) -> Run:
     """A run of *handler*, async or blocking."""
     door = endpoint(handler)
-    if not asyncio.iscoroutinefunction(handler):
+    if not inspect.iscoroutinefunction(handler):
         return Run(door.answer_sync, **options).play()
     with on_loop(door) as answer:
         return Run(answer, **options).play()
@@ -482,6 +491,72 @@ def test_memos_never_asked_for_are_warned_of_once_at_the_end(
     caplog.clear()
     ask(lambda ctx: ctx.step.run("new", lambda: 1), {"gone": data(1)})
     assert not caplog.records
+
+
+def transformed(execute: Callable[[], Any], change: Callable[[Any], None]) -> Any:
+    """The reply of a step whose result a middleware has changed."""
+
+    class Changing(MiddlewareSync):
+        def transform_output(self, result: TransformOutputResult) -> None:
+            change(result)
+
+    client = new_client(middleware=[Changing])
+    return endpoint(lambda ctx: ctx.step.run("a", execute), client=client).answer_sync(post())
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def execute() -> None:
+        raise error
+
+    return execute
+
+
+def test_middleware_may_replace_the_output_of_a_step() -> None:
+    def change(result: TransformOutputResult) -> None:
+        result.output = [result.output]
+
+    (op,) = answer_of(transformed(giving(1), change))
+    assert (op["op"], op["data"]) == ("StepRun", [1])
+
+
+def test_or_its_error_which_then_decides_about_the_next_attempt() -> None:
+    def final(result: TransformOutputResult) -> None:
+        result.error = NonRetriableError("replaced", quiet=True)
+
+    def later(result: TransformOutputResult) -> None:
+        result.error = RetryAfterError("replaced", 60_000, quiet=True)
+
+    (op,) = answer_of(transformed(raising(ValueError("x")), final))
+    assert (op["op"], op["error"]["message"]) == ("StepFailed", "replaced")
+    response = transformed(raising(NonRetriableError("x")), later)
+    assert ops(response) == [("StepError", "a")]
+    assert "retry-after" in response.headers
+
+
+def test_or_one_by_the_other() -> None:
+    def failing(result: TransformOutputResult) -> None:
+        result.error = ValueError("made up")
+
+    def mending(result: TransformOutputResult) -> None:
+        result.error, result.output = None, "mended"
+
+    (op,) = answer_of(transformed(giving(1), failing))
+    assert (op["op"], op["error"]["name"]) == ("StepError", "ValueError")
+    (op,) = answer_of(transformed(raising(ValueError("x")), mending))
+    assert (op["op"], op["data"], "error" in op) == ("StepRun", "mended", False)
+
+
+def test_middleware_may_change_the_opts_of_an_invoke() -> None:
+    class Changing(MiddlewareSync):
+        def transform_output(self, result: TransformOutputResult) -> None:
+            assert result.step is not None
+            assert result.step.opts is not None
+            result.step.opts["payload"]["data"]["added"] = True
+
+    client = new_client(middleware=[Changing])
+    door = endpoint(lambda ctx: ctx.step.invoke_by_id("a", function_id="f"), client=client)
+    (op,) = answer_of(door.answer_sync(post()))
+    assert op["opts"]["payload"] == {"data": {"added": True}}
 
 
 def test_large_memos_are_fetched_where_the_server_kept_them_back() -> None:

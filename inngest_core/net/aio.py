@@ -223,7 +223,8 @@ class Conductor:
             self._inside.discard(task)
             del task
             # Others may be next: hooks have run, or the step is about to be withdrawn.
-            self._moved()
+            if not self._loop.is_closed():
+                self._moved()
 
     def _stand(self, effect: Stand) -> Awaitable[Standing]:
         if self._outcome.done():
@@ -360,7 +361,18 @@ class BackgroundLoop:
         self._pid = 0
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and wait for its result."""
+        """
+        Run a coroutine there and wait for its result.
+
+        Raises RuntimeError on the loop itself, which would wait for ever, and
+        CancelledError if the loop is closed meanwhile.
+        """
+        if _running() is self._ready():
+            coroutine.close()
+            raise RuntimeError(
+                "a blocking call was made on the event loop that would have to answer it; "
+                "await CommHandler.answer there"
+            )
         return asyncio.run_coroutine_threadsafe(coroutine, self._ready()).result()
 
     def close(self) -> None:
@@ -388,5 +400,22 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        _finish(loop)
     finally:
         loop.close()
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what still runs on a loop that was stopped, so that nobody waits for it for ever."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())

@@ -5,13 +5,16 @@ An async function is left, and moved along, whatever its tasks do to each other.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import contextvars
 import gc
 import json
 import sys
+import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -854,4 +857,33 @@ def test_the_background_loop_is_one_and_can_be_closed_and_used_again() -> None:
     assert background.run(running()) == background.run(running())
     background.close()
     assert isinstance(background.run(running()), int)
+    background.close()
+
+
+def test_whoever_waits_for_a_background_loop_that_is_closed_is_told() -> None:
+    background = aio.BackgroundLoop()
+    begun = threading.Event()
+
+    async def waiting() -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(background.run, waiting())
+        assert begun.wait(5)
+        background.close()
+        with pytest.raises(concurrent.futures.CancelledError):
+            asking.result(5)
+
+
+def test_a_blocking_call_on_the_background_loop_itself_is_refused() -> None:
+    background = aio.BackgroundLoop()
+
+    async def inner() -> None: ...
+
+    async def outer() -> None:
+        background.run(inner())
+
+    with pytest.raises(RuntimeError, match=r"await CommHandler\.answer"):
+        background.run(outer())
     background.close()

@@ -29,7 +29,7 @@ class InngestApp:
         if scope["type"] != "http":
             return
         body = await _read(receive, self._handler.max_body)
-        raw = self._raw_request(scope, receive) if self._raw_request else scope
+        raw = self._raw_request(scope, _again(body, receive)) if self._raw_request else scope
         response = await self._handler.answer(to_request(scope, body, raw))
         await from_response(response, send)
 
@@ -69,3 +69,13 @@ async def _read(receive: Receive, limit: int) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
     return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """*receive*, with the body that was read before it; middleware may want to read it, too."""
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> MutableMapping[str, Any]:
+        return pending.pop() if pending else await receive()
+
+    return replay

@@ -1,4 +1,4 @@
-"""Whatever comes in, a documented reply goes out: JSON, no traceback of ours, and nothing raised."""
+"""Whatever comes in, a documented reply goes out: JSON, no frames of ours, nothing raised."""
 
 from __future__ import annotations
 

@@ -46,6 +46,23 @@ def test_the_trailing_slash_never_redirects(path: str) -> None:
         assert ask(app, call("plain", path=form)).status == 200
 
 
+def test_middleware_may_read_the_body_of_its_request() -> None:
+    seen: list[Any] = []
+
+    class Reading(inngest.Middleware):
+        async def before_response(self) -> None:
+            assert isinstance(self.raw_request, fastapi.Request)
+            seen.append((await self.raw_request.json())["event"]["name"])
+
+    client = client_of(middleware=[Reading])
+
+    async def handler(ctx: inngest.Context) -> None: ...
+
+    client.create_function(fn_id="f", trigger=inngest.TriggerEvent(event="a/b"))(handler)
+    assert ask(TestFastAPI().serve(client), call("f")).status == 200
+    assert seen == ["a/b"]
+
+
 # ---- streaming
 
 

@@ -20,6 +20,7 @@ from inngest_core import (
     NonRetriableError,
     ParallelMode,
     RetryAfterError,
+    StepError,
     TransformOutputResult,
 )
 from inngest_core.execution import machine
@@ -480,6 +481,45 @@ def test_an_uncaught_error_is_retried_and_a_non_retriable_one_is_not() -> None:
         "enough",
         "non_retriable_error",
     )
+
+
+def test_after_an_error_of_the_users_a_finally_block_may_use_steps() -> None:
+    async def handler(ctx: Context) -> None:
+        try:
+            raise NonRetriableError("x", quiet=True)
+        finally:
+            await ctx.step.run("cleanup", giving(1))
+
+    def handler_sync(ctx: ContextSync) -> None:
+        try:
+            raise NonRetriableError("x", quiet=True)
+        finally:
+            ctx.step.run("cleanup", giving(1))
+
+    for one in (handler, handler_sync):
+        run = play(one)
+        assert run.completed == ["cleanup"]
+        assert run.error is not None
+        assert run.error["message"] == "x"
+
+
+def test_a_failed_batch_may_be_compensated_by_further_steps() -> None:
+    counts = Counts()
+
+    async def handler(ctx: Context) -> Any:
+        failing = counts.doing("b", NonRetriableError("no", quiet=True))
+        try:
+            return await asyncio.gather(
+                ctx.step.run("a", counts.doing("a")), ctx.step.run("b", failing)
+            )
+        except StepError:
+            return await asyncio.gather(
+                ctx.step.run("undo", counts.doing("undo")), ctx.step.sleep("nap", 1000)
+            )
+
+    run = play(handler)
+    assert run.result == ["undo", None]
+    assert counts == {"a": 1, "b": 1, "undo": 1}
 
 
 def test_memos_never_asked_for_are_warned_of_once_at_the_end(

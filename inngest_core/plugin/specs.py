@@ -1,7 +1,7 @@
 """
 The hooks. Each is asked when a client is built, never during a request.
 
-The headings in docs/plugins give the same arguments; a test compares them.
+A hook without a test of its name in tests/plugin/test_hooks.py fails the tests.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def charge(order: Order) -> str:
     try:
         return shop.charge(order)
     except shop.CardRefused as refusal:
-        raise inngest.NonRetriableError(str(refusal)) from refusal
+        raise inngest.NonRetriableError(str(refusal), quiet=True) from refusal
 
 
 def settled(order: Order, *, paid: bool) -> inngest.Event:

@@ -15,7 +15,8 @@ from .net.blocking import BlockingDriver
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-    from .net.aio import AsyncDriver, BackgroundLoop
+    from .net.aio import AsyncDriver
+    from .net.background import BackgroundLoop
     from .plugin.manager import Plugins
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class Engine:
     def _loop(self) -> BackgroundLoop:
         with self._lock:
             if self._background is None:
-                from .net.aio import BackgroundLoop
+                from .net.background import BackgroundLoop
 
                 self._background = BackgroundLoop()
             return self._background

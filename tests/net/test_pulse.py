@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import inngest_core as inngest
-from inngest_core.net.aio import PULSE_SECONDS, Pulse
+from inngest_core.net.pulse import PULSE_SECONDS, Pulse
 
 from ..flow.wiring import ask, call_of, client_of, served
 

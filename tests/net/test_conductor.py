@@ -5,22 +5,19 @@ An async function is left, and moved along, whatever its tasks do to each other.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import contextvars
 import gc
 import json
 import sys
-import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from inngest_core import CommResponse, Context, Middleware, ParallelMode, StepError
-from inngest_core.net import aio
+from inngest_core.net import conductor
 from tests.support import (
     Answer,
     Counts,
@@ -270,7 +267,7 @@ def test_a_shielded_step_is_left_as_well(door: Door) -> None:
 def test_a_function_that_will_not_leave_gets_some_seconds_and_then_the_reply_goes_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(aio, "CLEANUP_SECONDS", 0.02)
+    monkeypatch.setattr(conductor, "CLEANUP_SECONDS", 0.02)
     tasks: list[asyncio.Task[Any]] = []
 
     async def handler(ctx: Context) -> None:
@@ -844,46 +841,3 @@ def test_a_pattern_ends_and_runs_each_step_once(door: Door, pattern: Any, seed: 
     run = door.play(handler, pick=shuffled(seed), overlapping=True)
     assert sorted(run.result) == [f"s{n}" for n in range(7)]
     assert counts == {f"s{n}": 1 for n in range(7)}
-
-
-# ---- the background loop
-
-
-def test_the_background_loop_is_one_and_can_be_closed_and_used_again() -> None:
-    async def running() -> int:
-        return id(asyncio.get_running_loop())
-
-    background = aio.BackgroundLoop()
-    assert background.run(running()) == background.run(running())
-    background.close()
-    assert isinstance(background.run(running()), int)
-    background.close()
-
-
-def test_whoever_waits_for_a_background_loop_that_is_closed_is_told() -> None:
-    background = aio.BackgroundLoop()
-    begun = threading.Event()
-
-    async def waiting() -> None:
-        begun.set()
-        await asyncio.sleep(60)
-
-    with ThreadPoolExecutor(1) as threads:
-        asking = threads.submit(background.run, waiting())
-        assert begun.wait(5)
-        background.close()
-        with pytest.raises(concurrent.futures.CancelledError):
-            asking.result(5)
-
-
-def test_a_blocking_call_on_the_background_loop_itself_is_refused() -> None:
-    background = aio.BackgroundLoop()
-
-    async def inner() -> None: ...
-
-    async def outer() -> None:
-        background.run(inner())
-
-    with pytest.raises(RuntimeError, match=r"await CommHandler\.answer"):
-        background.run(outer())
-    background.close()

@@ -135,6 +135,7 @@ class Machine:
         "_positions",
         "_raced",
         "_racers",
+        "_recalled",
         "_released",
         "_seen",
         "_stack",
@@ -153,6 +154,8 @@ class Machine:
         # The memos that the fast path may take; none while a step is executing, while a
         # branch is being left and after the decision, so that no second check is needed.
         self._open: dict[str, Any] = call.steps
+        self._recalled = 0
+        """How many memos the fast path has served; those of other steps are taken out."""
         self._seen: dict[str, int] = {}
         self._stack = call.stack
         self._cursor = 0
@@ -190,26 +193,30 @@ class Machine:
         The last memo of a call is always MISSING here: hooks run when it is taken.
         """
         memos = self._open
-        if len(memos) < 2:
+        if len(memos) - self._recalled < 2:
             return MISSING
         if step_id in self._seen:
             return self._recall_repeat(step_id)
-        memo = memos.pop(hash_step(step_id), MISSING)
+        # Left where it is: to free ten thousand of them one by one, in the order of the
+        # code and not of the memory, would take longer than all the rest.
+        memo = memos.get(hash_step(step_id), MISSING)
         if memo is not MISSING:
+            self._recalled += 1
             self._seen[step_id] = 1
         return memo
 
     def _recall_repeat(self, step_id: str) -> Any:
         raw, count = self._repeat(step_id, self._seen[step_id])
-        memo = self._open.pop(hash_step(raw), MISSING)
+        memo = self._open.get(hash_step(raw), MISSING)
         if memo is not MISSING:
+            self._recalled += 1
             self._count(step_id, count, raw)
         return memo
 
     def recall_next(self, step_id: str) -> Any:
         """Like recall, but only if the step is next in the stack and nothing is parked."""
         memos, cursor = self._open, self._cursor
-        if len(memos) < 2 or self._parked:
+        if len(memos) - self._recalled < 2 or self._parked:
             return MISSING
         raw, count = step_id, self._seen.get(step_id)
         if count is not None:
@@ -217,8 +224,9 @@ class Machine:
         hashed = hash_step(raw)
         if cursor >= len(self._stack) or self._stack[cursor] != hashed:
             return MISSING
-        memo = memos.pop(hashed, MISSING)
+        memo = memos.get(hashed, MISSING)
         if memo is not MISSING:
+            self._recalled += 1
             self._cursor = cursor + 1
             if count is None:
                 self._seen[step_id] = 1
@@ -426,7 +434,7 @@ class Machine:
         Not where a memo in between has not been asked for: the one that is released
         may lead to it. The last of all is alone: hooks run before it returns.
         """
-        if not self._parked or self._parked[0][2].race or len(self._memos) < 2:
+        if not self._parked or self._parked[0][2].race or self.unasked < 2:
             return False
         between = self._stack[position + 1 : self._parked[0][0]]
         return not any(hashed in self._memos for hashed in between)
@@ -462,13 +470,13 @@ class Machine:
     @property
     def unasked(self) -> int:
         """How many memos the function has not taken yet."""
-        return len(self._memos)
+        return len(self._memos) - self._recalled
 
     @property
     def never_asked(self) -> int:
         """How many memos the code does not know, after its end; 0 where it gave up some steps."""
         gave_up = self._withdrew or self._parked or self._found
-        return 0 if gave_up else len(self._memos)
+        return 0 if gave_up else self.unasked
 
     # ---- ids and the stack
 

@@ -119,6 +119,9 @@ class Conductor:
 
     def _leave(self, effect: Leave) -> Awaitable[None]:
         self._obey(self._settle(self._quiet))
+        if asyncio.current_task() is self._task:
+            # It leaves by itself: a cancellation on top would break into its finally blocks.
+            raise asyncio.CancelledError
         return _refuse() if self._outcome.done() else self._loop.create_future()
 
     # ---- turns of the loop
@@ -164,7 +167,8 @@ class Conductor:
     def _decided(self) -> None:
         if not self._outcome.done():
             # In this order, so that the function has left before the reply is made.
-            self._task.cancel()
+            if asyncio.current_task() is not self._task:
+                self._task.cancel()
             self._outcome.set_result(Paused())
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

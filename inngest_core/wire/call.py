@@ -129,22 +129,19 @@ class _Fields:
     def get(self, name: str, kind: type, default: Any) -> Any:
         """The field, or *default* where it is absent or null; None as default: required."""
         value = self._doc.get(name)
-        if value is None:
-            if default is None:
-                raise BodyError(f"{self._where}.{name} is missing")
-            return default
-        return self._checked(name, kind, value)
+        if type(value) is kind:
+            return value
+        if value is not None:
+            raise BodyError(
+                f"{self._where}.{name} must be of type {kind.__name__}, got {type(value).__name__}"
+            )
+        if default is None:
+            raise BodyError(f"{self._where}.{name} is missing")
+        return default
 
     def maybe(self, name: str, kind: type) -> Any:
-        value = self._doc.get(name)
-        return None if value is None else self._checked(name, kind, value)
-
-    def _checked(self, name: str, kind: type, value: object) -> object:
-        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-            return value
-        raise BodyError(
-            f"{self._where}.{name} must be of type {kind.__name__}, got {type(value).__name__}"
-        )
+        """The field, or None where it is absent or null."""
+        return None if self._doc.get(name) is None else self.get(name, kind, None)
 
 
 def _all_of(values: list[Any], kind: type, where: str) -> list[Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ENTROPY_BYTES = 10
 # Every replay asks for the same hashes again. 16,384 of them take about 4 MB.
 _HASHES_KEPT = 16_384
+_hashes: dict[str, str] = {}
 
 
 def ulid(ms: int, entropy: bytes) -> str:
@@ -48,7 +48,13 @@ def seeded_ulid(ms: int, entropy: bytes, index: int) -> str:
     return ulid(ms, entropy[:6] + tail.to_bytes(4, "big"))
 
 
-@functools.lru_cache(maxsize=_HASHES_KEPT)
 def hash_step(raw_id: str) -> str:
     """The hash by which the server knows a step: SHA-1 of its id, in hex."""
-    return hashlib.sha1(raw_id.encode(), usedforsecurity=False).hexdigest()
+    # A plain dict: an lru_cache also moves three links of a list at every use.
+    known = _hashes.get(raw_id)
+    if known is None:
+        if len(_hashes) >= _HASHES_KEPT:
+            _hashes.clear()
+        known = hashlib.sha1(raw_id.encode(), usedforsecurity=False).hexdigest()
+        _hashes[raw_id] = known
+    return known

@@ -1,9 +1,10 @@
 """
 One call request in process, bytes in to bytes out: ours beside the official package.
 
-With 0 to 10,000 memoized steps and one new step behind them, sync and async,
-unsigned and signed. Ours and the official handler take turns in one run, so that
-a noisy machine disturbs both alike; the figure to read is the ratio.
+A function with 0 to 10,000 memoized steps that returns, and one that has a new step
+behind them; sync and async, unsigned and signed. Ours and the official handler take
+turns in one run, so that a noisy machine disturbs both alike; the figure to read is
+the ratio.
 
     python -m benchmarks.replay [--steps 0,1,10,100,1000,10000] [--rounds 7]
 """
@@ -15,6 +16,7 @@ import asyncio
 import hashlib
 import hmac
 import inspect
+import itertools
 import json
 import logging
 import statistics
@@ -36,11 +38,16 @@ Timer = Callable[[int], float]
 
 @dataclass
 class Case:
-    """One cell: how many memos, which kind of function, signed or not."""
+    """One cell: how many memos, a new step or none, which kind of function, signed or not."""
 
     steps: int
     is_async: bool
     signed: bool
+    new: int = 0
+
+    @property
+    def status(self) -> int:
+        return 206 if self.new else 200
 
 
 def main() -> None:
@@ -49,58 +56,61 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
+    sizes = [int(size) for size in options.steps.split(",")]
     print(
-        f"{'steps':>6} {'kind':>6} {'signed':>7} {'ours us':>10} {'official us':>12} {'ratio':>7}"
+        f"{'memos':>6} {'new':>4} {'kind':>6} {'signed':>7} "
+        f"{'ours us':>10} {'official us':>12} {'ratio':>7}"
     )
-    for signed in (False, True):
-        for is_async in (False, True):
-            for steps in map(int, options.steps.split(",")):
-                report(Case(steps, is_async, signed), options.rounds)
+    for new, signed, is_async in itertools.product((0, 1), (False, True), (False, True)):
+        for steps in sizes:
+            report(Case(steps, is_async, signed, new), options.rounds)
 
 
 def report(case: Case, rounds: int) -> None:
     """Measure one cell and print its line."""
     loop = asyncio.new_event_loop()
-    sides = [timer(answer(case), loop) for answer in (our_answer, official_answer)]
-    mine, theirs = compare(sides, rounds)
+    sides = [timer(side(case), case.status, loop) for side in (our_answer, official_answer)]
+    ours, official, ratio = compare(sides, rounds)
     loop.close()
     kind, signed = "async" if case.is_async else "sync", "yes" if case.signed else "no"
     print(
-        f"{case.steps:6} {kind:>6} {signed:>7} {mine:10.1f} {theirs:12.1f} {theirs / mine:6.1f}x",
+        f"{case.steps:6} {case.new:4} {kind:>6} {signed:>7} "
+        f"{ours:10.1f} {official:12.1f} {ratio:6.1f}x",
         flush=True,
     )
 
 
-def compare(sides: list[Timer], rounds: int) -> list[float]:
-    """Median microseconds of each side, measured in turns."""
+def compare(sides: list[Timer], rounds: int) -> tuple[float, float, float]:
+    """Median microseconds of ours and of the official, and the median of their ratios."""
     counts = [max(1, int(SECONDS_A_SAMPLE / (side(1) / 1e6))) for side in sides]
-    samples: list[list[float]] = [[] for _ in sides]
+    ours, official = [], []
     for _ in range(rounds):
-        for side, count, sample in zip(sides, counts, samples, strict=True):
-            sample.append(side(count))
-    return [statistics.median(sample) for sample in samples]
+        ours.append(sides[0](counts[0]))
+        official.append(sides[1](counts[1]))
+    ratios = [theirs / mine for mine, theirs in zip(ours, official, strict=True)]
+    return statistics.median(ours), statistics.median(official), statistics.median(ratios)
 
 
-def timer(answer: Answer, loop: asyncio.AbstractEventLoop) -> Timer:
+def timer(answer: Answer, status: int, loop: asyncio.AbstractEventLoop) -> Timer:
     """A function that tells the microseconds of one of *count* answers, in a row."""
     if not inspect.iscoroutinefunction(answer):
-        return lambda count: clocked(answer, count)
-    return lambda count: loop.run_until_complete(aclocked(answer, count))
+        return lambda count: clocked(answer, status, count)
+    return lambda count: loop.run_until_complete(aclocked(answer, status, count))
 
 
-def clocked(answer: Answer, count: int) -> float:
+def clocked(answer: Answer, expected: int, count: int) -> float:
     started = time.perf_counter()
     for _ in range(count):
         status = answer()
-    assert status == 206
+    assert status == expected
     return (time.perf_counter() - started) / count * 1e6
 
 
-async def aclocked(answer: Answer, count: int) -> float:
+async def aclocked(answer: Answer, expected: int, count: int) -> float:
     started = time.perf_counter()
     for _ in range(count):
         status = await answer()
-    assert status == 206
+    assert status == expected
     return (time.perf_counter() - started) / count * 1e6
 
 
@@ -147,17 +157,17 @@ QUERY = {"fnId": "bench-f", "stepId": "step"}
 URL = "http://127.0.0.1:8000/api/inngest"
 
 
-def sync_handler(steps: int) -> Callable[[Any], Any]:
+def sync_handler(case: Case) -> Callable[[Any], Any]:
     def handler(ctx: Any) -> None:
-        for n in range(steps + 1):
+        for n in range(case.steps + case.new):
             ctx.step.run(f"step-{n}", produce)
 
     return handler
 
 
-def async_handler(steps: int) -> Callable[[Any], Any]:
+def async_handler(case: Case) -> Callable[[Any], Any]:
     async def handler(ctx: Any) -> None:
-        for n in range(steps + 1):
+        for n in range(case.steps + case.new):
             await ctx.step.run(f"step-{n}", aproduce)
 
     return handler
@@ -178,7 +188,7 @@ def our_answer(case: Case) -> Answer:
     client = inngest_core.Inngest(app_id="bench", is_production=case.signed, signing_key=KEY)
     make = async_handler if case.is_async else sync_handler
     trigger = inngest_core.TriggerEvent(event="bench")
-    client.create_function(fn_id="f", trigger=trigger)(make(case.steps))
+    client.create_function(fn_id="f", trigger=trigger)(make(case))
     handler = CommHandler(client=client, framework="flask")
     body = body_of(case.steps)
     headers = headers_of(body, case.signed)
@@ -198,7 +208,7 @@ def official_answer(case: Case) -> Answer:
     client = inngest.Inngest(app_id="bench", is_production=case.signed, signing_key=KEY)
     make = async_handler if case.is_async else sync_handler
     trigger = inngest.TriggerEvent(event="bench")
-    function = client.create_function(fn_id="f", trigger=trigger)(make(case.steps))
+    function = client.create_function(fn_id="f", trigger=trigger)(make(case))
     handler = comm_lib.CommHandler(
         client=client,
         enable_unauthed_sync=None,

@@ -7,6 +7,7 @@ the rest of a call. Memos stay the dicts that the parser made; nothing is copied
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +28,15 @@ class CallRequest:
 
     function_id: str
     target: str | None
-    run_id: str
-    attempt: int
-    max_attempts: int | None
-    plan_only: bool
-    use_api: bool
     stack: list[str]
     steps: Memos
     event: dict[str, Any]
     events: list[dict[str, Any]]
+    use_api: bool
+    run_id: str
+    attempt: int
+    max_attempts: int | None
+    plan_only: bool
     request_id: str | None
     job_id: str | None
     generation_id: int | None
@@ -47,7 +48,7 @@ class CallRequest:
         return self.max_attempts is not None and self.attempt + 1 >= self.max_attempts
 
 
-def call_target(query: Any) -> tuple[str, str | None]:
+def call_target(query: Mapping[str, str]) -> tuple[str, str | None]:
     """The function id and the targeted step of a call's query."""
     function_id = query.get(Query.FUNCTION_ID)
     if not function_id:
@@ -66,7 +67,7 @@ def parse_body(body: bytes) -> Any:
         raise BodyError(f"the body is not JSON: {error}") from None
 
 
-def parse_call(body: bytes, query: Any) -> CallRequest:
+def parse_call(body: bytes, query: Mapping[str, str]) -> CallRequest:
     """
     The call that *body* and *query* describe.
 
@@ -74,28 +75,20 @@ def parse_call(body: bytes, query: Any) -> CallRequest:
     BodyError, naming the field.
     """
     function_id, target = call_target(query)
-    doc = _Fields(parse_body(body), "body")
-    ctx = _Fields(doc.get("ctx", dict, None), "ctx")
-    stack = _Fields(ctx.get("stack", dict, {}), "ctx.stack")
-    use_api = ctx.get("use_api", bool, False) or doc.get("use_api", bool, False)
-    events = doc.get("events", list, [])
+    ctx, events, event, steps, use_api = _read(parse_body(body), _BODY, "body")
+    stack, use_api_too, *fields = _read(ctx, _CTX, "ctx")
+    if event is None and not events:
+        raise BodyError("body.event is missing")
+    (completed,) = _read(stack, _STACK, "ctx.stack")
     return CallRequest(
-        function_id=function_id,
-        target=target,
-        run_id=ctx.get("run_id", str, None),
-        attempt=ctx.get("attempt", int, 0),
-        max_attempts=ctx.maybe("max_attempts", int),
-        plan_only=ctx.get("disable_immediate_execution", bool, False),
-        use_api=use_api,
-        stack=_all_of(stack.get("stack", list, []), str, "ctx.stack.stack"),
-        steps=doc.get("steps", dict, {}),
-        event=doc.get("event", dict, events[0] if events else None),
-        events=_all_of(events, dict, "events"),
-        request_id=ctx.maybe("request_id", str),
-        job_id=ctx.maybe("job_id", str),
-        generation_id=ctx.maybe("generation_id", int),
-        internal_fn_id=ctx.maybe("fn_id", str),
-        qi_id=ctx.maybe("qi_id", str),
+        function_id,
+        target,
+        _all_of(completed, str, "ctx.stack.stack"),
+        steps,
+        events[0] if event is None else event,
+        _all_of(events, dict, "events"),
+        use_api or use_api_too,
+        *fields,
     )
 
 
@@ -115,33 +108,54 @@ def parse_events(body: bytes) -> list[dict[str, Any]]:
     return _all_of(events, dict, "events")
 
 
-class _Fields:
-    """An object of the body whose fields are read with their type checked."""
+_REQUIRED = object()
+_Field = tuple[str, type, Any]
 
-    __slots__ = ("_doc", "_where")
+# Name, type, and what stands for it where it is absent or null; dict and list: an empty one.
+_BODY: tuple[_Field, ...] = (
+    ("ctx", dict, _REQUIRED),
+    ("events", list, list),
+    ("event", dict, None),
+    ("steps", dict, dict),
+    ("use_api", bool, False),
+)
+_CTX: tuple[_Field, ...] = (
+    ("stack", dict, dict),
+    ("use_api", bool, False),
+    ("run_id", str, _REQUIRED),
+    ("attempt", int, 0),
+    ("max_attempts", int, None),
+    ("disable_immediate_execution", bool, False),
+    ("request_id", str, None),
+    ("job_id", str, None),
+    ("generation_id", int, None),
+    ("fn_id", str, None),
+    ("qi_id", str, None),
+)
+_STACK: tuple[_Field, ...] = (("stack", list, list),)
 
-    def __init__(self, doc: object, where: str) -> None:
-        if not isinstance(doc, dict):
-            raise BodyError(f"{where} must be an object, got {type(doc).__name__}")
-        self._doc = doc
-        self._where = where
 
-    def get(self, name: str, kind: type, default: Any) -> Any:
-        """The field, or *default* where it is absent or null; None as default: required."""
-        value = self._doc.get(name)
-        if type(value) is kind:
-            return value
-        if value is not None:
-            raise BodyError(
-                f"{self._where}.{name} must be of type {kind.__name__}, got {type(value).__name__}"
-            )
-        if default is None:
-            raise BodyError(f"{self._where}.{name} is missing")
-        return default
+def _read(doc: object, fields: tuple[_Field, ...], where: str) -> list[Any]:
+    """The values of *fields* in an object, their types checked."""
+    if not isinstance(doc, dict):
+        raise BodyError(f"{where} must be an object, got {type(doc).__name__}")
+    values = []
+    for field in fields:
+        value = doc.get(field[0])
+        values.append(value if type(value) is field[1] else _absent(value, field, where))
+    return values
 
-    def maybe(self, name: str, kind: type) -> Any:
-        """The field, or None where it is absent or null."""
-        return None if self._doc.get(name) is None else self.get(name, kind, None)
+
+def _absent(value: object, field: _Field, where: str) -> Any:
+    """What stands for an absent field; BodyError if it has another type or must be there."""
+    name, kind, default = field
+    if value is not None:
+        raise BodyError(
+            f"{where}.{name} must be of type {kind.__name__}, got {type(value).__name__}"
+        )
+    if default is _REQUIRED:
+        raise BodyError(f"{where}.{name} is missing")
+    return default() if isinstance(default, type) else default
 
 
 def _all_of(values: list[Any], kind: type, where: str) -> list[Any]:

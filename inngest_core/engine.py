@@ -53,13 +53,13 @@ class Engine:
         context = contextvars.copy_context()
         return await loop.run_in_executor(self._threads(), context.run, self._blocking.run, flow)
 
-    async def arun(self, flow: Flow[T]) -> T:
+    def arun(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
         """Perform a flow on the running loop."""
-        return await self._awaiting().run(flow)
+        return self._awaiting().run(flow)
 
     def run_in_background(self, flow: Flow[T]) -> T:
         """Perform an awaiting flow on the background loop, and wait for it in this thread."""
-        return self._loop().run(_as_coroutine(self._awaiting(), flow))
+        return self._loop().run(self.arun(flow))
 
     async def aclose(self) -> None:
         """Give back everything that was opened, also on the running loop."""
@@ -102,7 +102,3 @@ class Engine:
                     self.home.config.thread_pool_size, thread_name_prefix="inngest"
                 )
             return self._pool
-
-
-def _as_coroutine(driver: AsyncDriver, flow: Flow[T]) -> Coroutine[Any, Any, T]:
-    return driver.run(flow)

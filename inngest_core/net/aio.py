@@ -7,7 +7,7 @@ What a function's own steps ask for is performed by its conductor.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..flow.effect import Call, Do, Effect, Flow, Pause, Send
@@ -57,9 +57,9 @@ class AsyncDriver:
         """The result of one effect, or an awaitable of it."""
         return self._perform_by_type[type(effect)](effect)
 
-    async def run(self, flow: Flow[T]) -> T:
+    def run(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
         """Perform a flow to its end; its result."""
-        return await arun(flow, self.perform)
+        return arun(flow, self.perform)
 
     async def close(self) -> None:
         """Close the transport; a later send opens it again."""

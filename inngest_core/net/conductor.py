@@ -63,14 +63,23 @@ class Conductor:
         self._inside: set[asyncio.Task[Any]] = set()
         self._outcome: asyncio.Future[Outcome[Any]] = self._loop.create_future()
         self._pulse = Pulse(self._loop)
-        self._task: asyncio.Task[Any] = self._loop.create_task(self._function())
+        self._task: asyncio.Task[None] = self._loop.create_task(self._function())
         self._task.add_done_callback(self._ended)
 
-    async def _function(self) -> Any:
+    async def _function(self) -> None:
         # Known from inside: a loop with eager tasks runs this before create_task returns.
         self._task = _current_task()
         self._effect.connect(self._perform, self._task)
-        return await self._effect.handler(self._effect.context)
+        try:
+            outcome: Outcome[Any] = Ok(await self._effect.handler(self._effect.context))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._end(Err(error))
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._end(outcome)
 
     async def conduct(self) -> Outcome[Any]:
         """The function's outcome: its own, or Paused once its call is decided."""
@@ -171,8 +180,11 @@ class Conductor:
                 self._task.cancel()
             self._outcome.set_result(Paused())
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        outcome = _outcome_of(task)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            self._end(Err(asyncio.CancelledError("the function's task was cancelled")))
+
+    def _end(self, outcome: Outcome[Any]) -> None:
         if self._outcome.done():
             return
         if self._inside and isinstance(outcome, Ok):
@@ -225,13 +237,6 @@ def _current_task() -> asyncio.Task[Any]:
     task = asyncio.current_task()
     assert task is not None  # a coroutine that runs is in a task
     return task
-
-
-def _outcome_of(task: asyncio.Task[Any]) -> Outcome[Any]:
-    if task.cancelled():
-        return Err(asyncio.CancelledError("the function's task was cancelled"))
-    error = task.exception()
-    return Ok(task.result()) if error is None else Err(error)
 
 
 def _release(step: Reached, standing: Standing) -> None:

@@ -56,10 +56,21 @@ class BackgroundLoop:
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while not _stopped(loop):
+            pass
         _finish(loop)
     finally:
         loop.close()
+
+
+def _stopped(loop: asyncio.AbstractEventLoop) -> bool:
+    """Run until the loop is stopped; False if it was left by what a task raised instead."""
+    try:
+        loop.run_forever()
+    except (SystemExit, KeyboardInterrupt):
+        # The task keeps it for whoever waits; the others on this loop still have their turns.
+        return False
+    return True
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

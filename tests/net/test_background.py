@@ -50,3 +50,27 @@ def test_a_blocking_call_on_the_background_loop_itself_is_refused() -> None:
     with pytest.raises(RuntimeError, match=r"await CommHandler\.answer"):
         background.run(outer())
     background.close()
+
+
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+def test_a_task_that_would_end_the_process_does_not_end_the_loop(end: type[BaseException]) -> None:
+    background = BackgroundLoop()
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    async def exiting() -> None:
+        raise end(3)
+
+    async def waiting() -> int:
+        begun.set()
+        while not may_go_on.is_set():
+            await asyncio.sleep(0.01)
+        return 1
+
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(background.run, waiting())
+        assert begun.wait(5)
+        with pytest.raises(end):
+            background.run(exiting())
+        may_go_on.set()
+        assert asking.result(5) == 1
+    background.close()

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from inngest_contrib.devserver.engine.commands import NewEvent
+from inngest_contrib.devserver.engine.text import read as read_strictly
 from inngest_core.wire.ids import parse_seed, seeded_ulid
 from inngest_core.wire.names import MAX_EVENT_BYTES, MAX_EVENTS_PER_REQUEST
 
@@ -25,6 +26,8 @@ YEAR_1980 = 315_532_800_000
 YEAR_2100 = 4_102_444_800_000
 NOT_AN_EVENT = "Request body must contain an event object or an array of event objects"
 
+_VAST_NUMBER = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
+"""A number that a double may not hold. The fast parser would make it infinite."""
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _OBJECT = "map[string]interface {}"
 
@@ -79,14 +82,17 @@ def read_event(raw: Any, *, internal_id: str = "") -> NewEvent:
 
 
 def read_json(body: bytes) -> Any:
-    """Parse JSON text. Raise EventRefused; neither NaN nor Infinity is JSON."""
+    """Parse JSON text. Raise EventRefused; neither NaN nor Infinity nor 1e999 is JSON."""
     try:
         try:
-            return from_json(body, allow_inf_nan=False)
+            value = from_json(body, allow_inf_nan=False)
         except ValueError:
             if not _HALF_CHARACTER.search(body):
                 raise
-            return from_json(_repair_text(body), allow_inf_nan=False)
+            value = from_json(_repair_text(body), allow_inf_nan=False)
+        if _VAST_NUMBER.search(body):
+            read_strictly(body)
+        return value
     except (ValueError, RecursionError) as error:
         raise EventRefused(_syntax_error(body, str(error))) from error
 

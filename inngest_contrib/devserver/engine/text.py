@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn
 
 from inngest_core.wire.canonical import canonical
@@ -17,9 +18,9 @@ def write(value: object) -> bytes:
 
 
 def read(text: bytes | str) -> Any:
-    """The value of a JSON text; ValueError if it is none, or goes beyond JSON (NaN)."""
+    """The value of a JSON text; ValueError if it is none, or goes beyond JSON (NaN, 1e999)."""
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
         return _clean_deep(value) if _may_hold_surrogates(text) else value
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
@@ -47,3 +48,11 @@ def write_key(key: str) -> bytes:
 
 def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    """The number; not one that a double cannot hold, which would be written as Infinity."""
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"the number {digits} is too large")
+    return value

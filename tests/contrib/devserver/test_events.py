@@ -102,6 +102,10 @@ def test_a_bad_event_is_refused_by_field(raw: Any, text: str) -> None:
         (b'{"name":', "unexpected end of JSON input"),
         (b'[{"name":"a"},', "EOF"),
         (b'{"name": "a", "data": {"x": NaN}}', "invalid JSON: "),
+        (b'{"name": "a", "data": {"x": 1e999}}', "invalid JSON: the number 1e999 is too large"),
+        (b'{"name": "a", "data": {"x": -1E+0400}}', "invalid JSON: the number -1E+0400 is too"),
+        (b'{"name": "a", "data": {"x": ' + b"9" * 320 + b".5}}", "invalid JSON: the number 9"),
+        (b'{"name": "a", "data": {"x": ' + b"9" * 230 + b"e90}}", "invalid JSON: the number 9"),
         (b'{"name": "a"} trailing', "invalid JSON: "),
         (b"\xff\xfe{}", "invalid JSON: "),
         (b"[" * 100_000, "invalid JSON: "),
@@ -113,6 +117,13 @@ def test_a_body_that_is_no_event_is_refused(body: bytes, error: str) -> None:
     assert batch.events == []
     assert batch.error is not None
     assert batch.error.startswith(error)
+
+
+@pytest.mark.parametrize("number", ["1e300", "1e-999", "1" + "0" * 210, "0." + "1" * 220])
+def test_large_and_exact_numbers_are_kept(number: str) -> None:
+    batch = read_batch(f'{{"name": "a", "data": {{"x": {number}, "s": "1e999"}}}}'.encode())
+    assert batch.error is None
+    assert batch.events[0].data == {"x": json.loads(number), "s": "1e999"}
 
 
 def test_the_size_of_an_event_is_limited_alone_and_in_a_list() -> None:

@@ -26,7 +26,20 @@ def test_what_has_no_canonical_form_is_written_all_the_same(value: Any) -> None:
     assert text.read(text.write(value)) is not None
 
 
-@pytest.mark.parametrize("bad", [b"NaN", b"[Infinity]", b"{", b"", b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"NaN",
+        b"[Infinity]",
+        b"[1e999]",
+        b"[-1e400]",
+        b"9" * 400 + b".5",
+        b"{",
+        b"",
+        b"[" * 100_000,
+        b"\xff",
+    ],
+)
 def test_what_is_no_json_is_a_value_error(bad: bytes) -> None:
     with pytest.raises(ValueError):
         text.read(bad)

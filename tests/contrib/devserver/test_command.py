@@ -28,12 +28,12 @@ ROOT = Path(__file__).parents[3]
 class Server:
     """The command in a process of its own, as a user runs it."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
         self._log = (directory / "server.log").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "inngest_contrib.devserver", "--port", "0", *arguments],
             cwd=directory,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
@@ -65,8 +65,8 @@ class Server:
 
 
 @contextmanager
-def started(directory: Path, *arguments: str) -> Iterator[Server]:
-    server = Server(directory, *arguments)
+def started(directory: Path, *arguments: str, **environment: str) -> Iterator[Server]:
+    server = Server(directory, *arguments, **environment)
     try:
         yield server
     finally:
@@ -184,7 +184,10 @@ def test_a_taken_port_ends_it_with_a_message(tmp_path: Path) -> None:
         (["--db", "x", "--in-memory"], "exclude each other"),
         (["--retry-interval", "-1"], "is not in the range"),
         (["--durability", "some"], "is not one of"),
+        (["--retry-interval", "nan"], "is not a number of seconds"),
+        (["--poll-interval", "inf"], "is not a number of seconds"),
         (["--port", "x"], "is not a valid integer"),
+        (["--port", "65536"], "is not in the range"),
     ],
 )
 def test_bad_options_are_explained(arguments: list[str], text: str) -> None:
@@ -212,3 +215,17 @@ def test_an_address_without_a_scheme_is_completed(tmp_path: Path, app: StandIn) 
     with started(tmp_path, "--in-memory", "--poll-interval", "0.2", "-u", bare) as server:
         assert server.http.get("/dev").json()["startOpts"]["urls"] == [app.url]
         eventually(lambda: "registered with another server" in server.log())
+
+
+@pytest.mark.parametrize("mode", ["1", "true"])
+def test_an_app_inside_talks_to_this_server_wherever_it_listens(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "inside.py").write_text(
+        "import inngest_core as inngest\n"
+        "client = inngest.Inngest(app_id='in')\n"
+        "trigger = inngest.TriggerEvent(event='in/f')\n"
+        "f = client.create_function(fn_id='f', trigger=trigger)(lambda ctx: 'well')\n"
+    )
+    environment = {"INNGEST_DEV": mode}
+    with started(tmp_path, "--in-memory", "--app", "inside:client", **environment) as server:
+        event_id = send(server, "in/f")
+        eventually(lambda: [run["status"] for run in runs_of(server, event_id)] == ["COMPLETED"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sqlite3
@@ -108,7 +109,7 @@ def test_an_answer_comes_after_the_commit(tmp_path: Path) -> None:
         database = str(tmp_path / "x.db")
         async with serving(App(return_at_once), database=database) as server:
             (event_id,) = await send(server)
-            with sqlite3.connect(database) as other:
+            with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
                 found = other.execute("SELECT id FROM events WHERE id = ?", (event_id,)).fetchall()
             assert found == [(event_id,)]
 
@@ -141,7 +142,7 @@ def test_stopping_waits_for_calls_in_progress(tmp_path: Path) -> None:
             await asyncio.sleep(0.05)
         with pytest.raises(ServerStopped):
             await send(server)
-        with sqlite3.connect(database) as db:
+        with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
             assert db.execute("SELECT status, output FROM runs").fetchall() == [
                 ("COMPLETED", b'"kept"')
             ]
@@ -294,7 +295,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path)
     read_lines(lines, ROUNDS, acknowledged, executed)
 
     assert acknowledged
-    with sqlite3.connect(database) as db:
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
         runs = db.execute("SELECT event_ids, status FROM runs").fetchall()
     assert acknowledged <= {event for event, _ in runs}
     assert Counter(status for _, status in runs) == {"COMPLETED": len(runs)}
@@ -305,7 +306,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path)
 def stored_results(database: str) -> set[tuple[str, str]]:
     if not Path(database).exists():
         return set()
-    with sqlite3.connect(database) as db:
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
         return set(db.execute("SELECT run_id, name FROM steps WHERE memo IS NOT NULL"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from tests.contrib.devserver.engine.desk import Desk, function, hashed, op, plan
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(Settings(retry_interval=1000), Store(str(tmp_path / "x.db")))
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    store = Store(str(tmp_path / "x.db"))
+    desk = Desk(Settings(retry_interval=1000), store)
     desk.sync(function(retries=1), function("g", {"event": "g"}))
-    return desk
+    yield desk
+    store.close()
 
 
 def reads(desk: Desk) -> Reads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -45,7 +46,7 @@ def test_a_file_that_is_no_database_is_refused(path: str) -> None:
 
 
 def test_the_database_of_another_program_is_refused(path: str) -> None:
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("CREATE TABLE theirs (x)")
     with pytest.raises(StoreRefused, match="another program"):
         Store(path)
@@ -53,7 +54,7 @@ def test_the_database_of_another_program_is_refused(path: str) -> None:
 
 def test_a_newer_database_is_refused(path: str) -> None:
     Store(path).close()
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(f"PRAGMA user_version={VERSION + 1}")
     with pytest.raises(StoreRefused, match="upgrade inngest-core"):
         Store(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,27 @@ DEFAULT_DATABASE = Path(".inngest") / "dev.db"
 LEVELS = ("debug", "info", "warning", "error")
 
 
+class _Seconds(click.FloatRange):
+    """A time that comes to an end: neither nan nor inf."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Read the option."""
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
+
+
 @click.command("dev")
 @click.option("-u", "--url", "urls", multiple=True, help="Address of an app; may be repeated.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", default=8288, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8288,
+    show_default=True,
+    help="0 takes a free one.",
+)
 @click.option(
     "--allow-host",
     "allowed_hosts",
@@ -49,14 +67,14 @@ LEVELS = ("debug", "info", "warning", "error")
 )
 @click.option(
     "--retry-interval",
-    type=click.FloatRange(min=0),
+    type=_Seconds(min=0),
     metavar="SECONDS",
     help="Wait this long before every retry, instead of longer each time.",
 )
 @click.option("--no-poll", is_flag=True, help="Do not ask apps again whether they have changed.")
 @click.option(
     "--poll-interval",
-    type=click.FloatRange(min=0.1),
+    type=_Seconds(min=0.1),
     default=5.0,
     show_default=True,
     metavar="SECONDS",

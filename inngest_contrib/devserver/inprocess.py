@@ -20,6 +20,8 @@ from inngest_core.comm import CommHandler, CommRequest
 from inngest_core.wire.names import Header, ServerKind
 
 FRAMEWORK = "in-process"
+_SOME_SERVER = ("1", "true")
+"""Values of INNGEST_DEV that ask for dev mode and name no server."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,8 +42,9 @@ async def attach_app(server: Server, path: str, own_url: str) -> Inside:
 
     Raises AppNotLoaded when there is no such client or it cannot be registered.
     """
-    # The app must talk to this server; what the user has set is left alone.
-    os.environ.setdefault("INNGEST_DEV", own_url)
+    # The app must talk to this server; another that the user has named is left alone.
+    if os.environ.get("INNGEST_DEV", "true").lower() in _SOME_SERVER:
+        os.environ["INNGEST_DEV"] = own_url
     client = _load(path)
     handler = CommHandler(client=client, framework=FRAMEWORK)
     server.attach(IN_PROCESS_URL, handler)

@@ -31,6 +31,8 @@ RETRY_SECONDS = 1.0
 """How soon an address that has never answered is asked again."""
 REQUEST_SECONDS = 10.0
 MAX_TEXT = 500
+_NO_REPLY = "no reply from "
+"""In the answer of an app that looks for its server at another address."""
 
 
 @dataclass(slots=True)
@@ -93,6 +95,8 @@ class Discovery:
                 "it answered, but registered with another server. "
                 f"Start it with INNGEST_DEV={self.own_url}"
             )
+        elif _NO_REPLY in problem and self.own_url not in problem:
+            problem += f". Start it with INNGEST_DEV={self.own_url}"
         await self._tell(one, problem)
         one.answered = one.answered or not problem
 

@@ -106,6 +106,7 @@ def test_without_polling_an_app_is_asked_until_it_answers(app: StandIn) -> None:
     [
         (Reply(404, None), "no Inngest endpoint at this path (404)"),
         (Reply(500, {"message": "no key"}), "it refused to sync (500): no key"),
+        (Reply(500, {"message": "no reply from http://x:1"}), "Start it with INNGEST_DEV=http://"),
         (Reply(400, {"error": "nope"}), "it refused to sync (400): nope"),
         (Reply(500, raw=b""), "it gave no reason"),
         (Reply(500, raw=b"<html>\n oh </html>"), "it refused to sync (500): <html> oh </html>"),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from inngest_contrib.devserver.api.replies import ApiError
@@ -45,11 +45,16 @@ async def read_body(request: Request) -> bytes:
     """Read a body up to the limit; over it, stop reading and raise a 413."""
     chunks = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise ApiError(413, f"The body is larger than {MAX_BODY} bytes", code="body_too_large")
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise ApiError(
+                    413, f"The body is larger than {MAX_BODY} bytes", code="body_too_large"
+                )
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise ApiError(400, "The client left before the body had ended") from None
     return b"".join(chunks)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from inngest_contrib.devserver.api.context import read_body
+from inngest_contrib.devserver.api.replies import ApiError
 from tests.contrib.devserver.live import NAP_ID, Call, Reply, Running, StandIn, eventually, nap
 
 UNKNOWN = "01M81D0R9HSHXZE7BRTHMD04PA"
@@ -553,3 +557,13 @@ def test_text_that_is_not_unicode_does_not_break_a_reply(server: Running) -> Non
     response = server.http.post("/e/any", content=body)
     assert response.status_code == 200
     assert server.get("/v1/events", name="odd/a")["data"][0]["data"] == {"x": "\ufffd"}
+
+
+def test_a_client_that_leaves_before_its_body_has_ended_is_no_failure_of_the_server() -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http", "method": "POST", "path": "/e/k", "headers": []}, receive)
+    with pytest.raises(ApiError) as refused:
+        asyncio.run(read_body(request))
+    assert refused.value.status == 400

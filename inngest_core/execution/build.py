@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import ConfigError
 from ..wire.time import SECOND, format_duration, format_instant, instant_ms, to_ms
 
 
@@ -20,6 +21,8 @@ def sleep_opts(duration: int | datetime.timedelta | str) -> dict[str, Any]:
 
 def sleep_until_opts(until: datetime.datetime) -> dict[str, Any]:
     """The opts of a sleep until an instant; a naive datetime is local time."""
+    if not isinstance(until, datetime.datetime):
+        raise ConfigError(f"step.sleep_until: expected a datetime, got {type(until).__name__}")
     return {"duration": format_instant(instant_ms(until))}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -41,13 +41,14 @@ class SendEventsResult:
 
 def as_list(events: Event | Sequence[Event]) -> list[Event]:
     """*events* as a list; EventInvalidError for what is no event."""
-    try:
-        found = [events] if isinstance(events, Event) else list(events)
-    except TypeError:
+    if isinstance(events, Event):
+        return _checked([events])
+    # What of these can be iterated over has parts that are no events either.
+    if isinstance(events, (dict, str, bytes)) or not isinstance(events, Iterable):
         raise EventInvalidError(
             f"events: expected an Event or a list of them, got {type(events).__name__}"
-        ) from None
-    return _checked(found)
+        )
+    return _checked(list(events))
 
 
 def _checked(found: list[Event]) -> list[Event]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from inngest_core.errors import ConfigError
 from inngest_core.execution.build import invoke_opts, sleep_opts, sleep_until_opts, wait_opts
 
 HOUR = datetime.timedelta(hours=1)
@@ -51,3 +52,9 @@ def test_an_invoke_always_has_a_payload() -> None:
         "payload": {"data": {"n": 1}, "v": "2"},
         "timeout": "5s",
     }
+
+
+@pytest.mark.parametrize("moment", ["2030-01-01", datetime.date(2030, 1, 1), 5, None])
+def test_a_sleep_until_what_is_no_moment_is_refused(moment: Any) -> None:
+    with pytest.raises(ConfigError, match=r"step\.sleep_until: expected a datetime, got"):
+        sleep_until_opts(moment)

@@ -345,3 +345,9 @@ def test_no_error_of_a_send_shows_the_key() -> None:
         for shown in (repr(raised.value), repr(raised.value.__cause__)):
             assert EVENT_KEY not in shown
             assert json.dumps(shown)
+
+
+@pytest.mark.parametrize("events", [{"name": "a"}, "a", b"a"])
+def test_one_thing_that_is_no_event_is_named_itself(events: Any) -> None:
+    with pytest.raises(EventInvalidError, match=f"or a list of them, got {type(events).__name__}"):
+        sending.as_list(events)

@@ -11,7 +11,7 @@ from .env import Config, resolve
 from .errors import ConfigError
 from .flow.codec import Codec
 from .flow.effect import Flow
-from .flow.pipeline import EMPTY, async_hook
+from .flow.pipeline import EMPTY, async_hook, has_hook
 from .flow.send import send_events
 from .flow.site import Home
 from .function import Function, is_async
@@ -97,7 +97,7 @@ class Inngest:
     ) -> None:
         from .plugin.manager import fold
 
-        _require_list("middleware", middleware)
+        _require_middleware(middleware)
         _require_list("plugins", plugins)
         _require_serializer(serializer)
         self.config: Config = resolve(
@@ -187,6 +187,7 @@ class Inngest:
 
     def add_middleware(self, middleware: Any) -> None:
         """Add a middleware behind those that are there. Acts on later calls."""
+        _require_middleware([middleware])
         for function in self._functions.values():
             _require_fitting(function, [middleware])
         home = self.engine.home
@@ -238,7 +239,7 @@ class Inngest:
             triggers=trigger if isinstance(trigger, list) else [trigger],
         )
         _require_callable("on_failure", on_failure, optional=True)
-        _require_list("middleware", middleware)
+        _require_middleware(middleware)
 
         def build(handler: Callable[[Any], Any]) -> Function[Any]:
             _require_callable("handler", handler)
@@ -314,6 +315,16 @@ def _require_serializer(serializer: object) -> None:
             "serializer: expected an object with the methods serialize and deserialize, got "
             f"{type(serializer).__name__}"
         )
+
+
+def _require_middleware(middleware: Sequence[Any] | None) -> None:
+    _require_list("middleware", middleware)
+    for index, one in enumerate(middleware or ()):
+        if not (callable(one) or has_hook(one)):
+            raise ConfigError(
+                f"middleware[{index}]: expected a class, a factory or an instance with at least "
+                f"one of the hooks, got {type(one).__name__}"
+            )
 
 
 def _require_fitting(function: Function[Any], middleware: Sequence[Any]) -> None:

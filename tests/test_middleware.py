@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inngest_core import Middleware, MiddlewareSync
+from inngest_core import ConfigError, Inngest, Middleware, MiddlewareSync
 from inngest_core.flow.pipeline import AFTER, BEFORE
 
 from .flow.wiring import client_of
@@ -38,3 +38,9 @@ def test_a_hook_that_is_called_through_super_does_nothing(base: Any, hook: str) 
     if base is Middleware:
         result = asyncio.run(result)
     assert result is None
+
+
+@pytest.mark.parametrize("wrong", ["x", 5, object()])
+def test_what_is_no_middleware_is_refused_where_it_is_given(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"middleware\[0\]: .*got {type(wrong).__name__}"):
+        Inngest(app_id="shop", is_production=False, middleware=[wrong])

@@ -60,14 +60,24 @@ def assemble(middleware: Sequence[Any], client: Any, raw_request: object) -> Pip
     )
 
 
+def has_hook(item: Any) -> bool:
+    """Whether *item* has a method of the name of a hook."""
+    return any(callable(getattr(item, name, None)) for name in BEFORE + AFTER)
+
+
 def _instance(item: Any, client: Any, raw_request: object) -> Any:
     if not callable(item):
         return item
+    name = getattr(item, "__qualname__", type(item).__qualname__)
     try:
-        return item(client, raw_request)
+        made = item(client, raw_request)
     except Exception as error:
-        name = getattr(item, "__qualname__", type(item).__qualname__)
         raise MiddlewareError(f"middleware {name} could not be made: {error}") from error
+    if not has_hook(made):
+        raise MiddlewareError(
+            f"middleware {name} made a {type(made).__name__}, which has none of the hooks"
+        )
+    return made
 
 
 @functools.lru_cache(maxsize=256)

@@ -154,9 +154,10 @@ def execute(running: Running, step: Reached) -> Flow[None]:
         op.data = yield from step.body(step.input)
     except OutputUnserializableError as error:
         machine.fail(error)
-    except Exception as error:
-        running.step_error = error
-        machine.finish(step_op(step, error, running.request))
+    except Exception as raised:
+        cause = raised.error if isinstance(raised, _Carried) else raised
+        running.step_error = cause
+        machine.finish(step_op(step, cause, running.request))
     except Interrupt:
         # Of a step that the callable used in another thread, where no variable told of it.
         machine.nested()
@@ -171,6 +172,14 @@ def execute(running: Running, step: Reached) -> Flow[None]:
     yield Leave()
 
 
+class _Carried(Exception):
+    """Carries an error through a generator that would make another one of it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 def callable_body(
     running: Running,
     step_id: str,
@@ -181,7 +190,11 @@ def callable_body(
     """The body of a ``step.run``."""
 
     def body(edited: Any) -> Flow[Any]:
-        value = yield Do(handler, args if edited is None else tuple(edited))
+        try:
+            value = yield Do(handler, args if edited is None else tuple(edited))
+        except StopIteration as error:
+            # It cannot leave a generator as what it is.
+            raise _Carried(error) from None
         if inspect.iscoroutine(value):
             # Only a blocking driver leaves it unawaited.
             value.close()

@@ -10,6 +10,7 @@ import pytest
 
 import inngest_core as inngest
 from inngest_core import ConfigError, Context, ContextSync, Middleware, MiddlewareSync, TriggerEvent
+from inngest_core.errors import MiddlewareError
 from inngest_core.flow.pipeline import EMPTY, assemble
 from inngest_core.wire.ids import hash_step
 
@@ -472,3 +473,10 @@ def test_after_execution_runs_even_if_a_before_hook_failed() -> None:
     response, _ = play(body, [recording(log), Failing])
     assert response.status == 500
     assert log == ["transform_input", "before_execution", "after_execution"]
+
+
+def test_a_factory_that_makes_no_middleware_is_named() -> None:
+    def make_nothing(client: Any, raw_request: object) -> None: ...
+
+    with pytest.raises(MiddlewareError, match=r"make_nothing made a NoneType"):
+        assemble([make_nothing], None, None)

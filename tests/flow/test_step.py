@@ -689,3 +689,13 @@ def test_what_is_no_callable_is_refused_with_the_remedy() -> None:
 def test_what_is_no_function_cannot_be_invoked() -> None:
     response = ask(lambda ctx: ctx.step.invoke("a", function=len))
     assert "use step.run" in json.loads(response.body)["message"]
+
+
+def test_a_stop_iteration_in_a_step_is_reported_as_itself() -> None:
+    async def handler(ctx: Context) -> None:
+        await ctx.step.run("a", lambda: next(iter([])))
+
+    code, error = failed(StopIteration("end"))
+    assert (code, error["name"], error["message"]) == ("StepError", "StopIteration", "end")
+    (op,) = json.loads(ask(handler).body)
+    assert op["error"]["name"] == "StopIteration"

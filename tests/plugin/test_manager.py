@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import inngest_core
-from inngest_core import ConfigError, Inngest, hookimpl
+from inngest_core import ConfigError, Inngest, MiddlewareSync, hookimpl
 from inngest_core.plugin import manager as managing
 
 
@@ -89,8 +89,10 @@ def test_installed_plugins_are_found_in_the_order_of_their_names(
 def test_the_middleware_of_plugins_is_outside_that_of_the_client(
     installed: dict[str, Any],
 ) -> None:
+    class Own(MiddlewareSync): ...
+
     installed.update(alpha=Named("alpha"))
-    assert names(client(middleware=["own"])) == ["alpha", "own"]
+    assert names(client(middleware=[Own])) == ["alpha", Own]
 
 
 def test_each_client_asks_its_plugins_once(installed: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ from typing_extensions import ParamSpec, TypeVarTuple, Unpack
 
 from .errors import ConfigError, Interrupt
 from .execution.build import invoke_opts, sleep_opts, sleep_until_opts, wait_opts
-from .execution.machine import MISSING
 from .execution.op import memo_data, memo_event
+from .execution.standing import MISSING
 from .flow.effect import Flow
 from .flow.send import as_list, send_events
 from .flow.step import (

@@ -21,8 +21,8 @@ from ..result import error_record
 from ..wire.call import CallRequest
 from ..wire.names import Header, Opcode
 from ..wire.time import format_instant, instant_ms
-from .machine import Reached
 from .op import Op
+from .standing import Reached
 
 _JSON = {Header.CONTENT_TYPE: "application/json"}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..execution.machine import Reached, Ruling, Standing, Verdict
+from ..execution.standing import Reached, Ruling, Standing, Verdict
 from ..wire.http import HttpRequest
 
 __all__ = [

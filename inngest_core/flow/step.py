@@ -13,9 +13,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from ..errors import Interrupt, MiddlewareError, OutputUnserializableError
-from ..execution.machine import Machine, Reached
+from ..execution.machine import Machine
 from ..execution.op import memo_data
 from ..execution.reply import step_op
+from ..execution.standing import Reached
 from ..types import EmptySentinel
 from ..wire.call import CallRequest
 from ..wire.names import Opcode, ParallelMode

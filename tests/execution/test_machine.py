@@ -12,7 +12,8 @@ import pytest
 
 from inngest_core.errors import NestedStepError, StepUnexpectedError
 from inngest_core.execution import machine as rules
-from inngest_core.execution.machine import MISSING, Machine, Reached, Ruling, Standing
+from inngest_core.execution.machine import Machine
+from inngest_core.execution.standing import MISSING, Reached, Ruling, Standing
 from inngest_core.wire.call import CallRequest
 from inngest_core.wire.ids import hash_step
 from inngest_core.wire.names import Opcode

@@ -23,7 +23,7 @@ from inngest_core import (
     StepError,
     TransformOutputResult,
 )
-from inngest_core.execution import machine
+from inngest_core.execution import machine, standing
 from inngest_core.wire.ids import hash_step
 from tests.support import (
     Counts,
@@ -369,7 +369,7 @@ def test_a_target_inside_a_group_runs_though_others_come_before_it() -> None:
 def test_a_target_that_no_branch_reaches_is_refused_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    soon = machine.Verdict(machine.Ruling.REST, seconds=0.01)
+    soon = standing.Verdict(standing.Ruling.REST, seconds=0.01)
     monkeypatch.setattr(machine, "_STRANDED", soon)
 
     async def handler(ctx: Context) -> Any:

@@ -6,6 +6,7 @@ A framework's tests derive from Conformance and say how to serve and how to ask.
 
 from __future__ import annotations
 
+import abc
 import json
 import logging
 import re
@@ -278,22 +279,22 @@ def matches(found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
-class Conformance:
+class Conformance(abc.ABC):
     """The tests of every adapter."""
 
     framework: str
 
+    @abc.abstractmethod
     def serve(self, client: inngest.Inngest, functions: Any = None, **options: Any) -> Any:
         """Serve *functions* in a new app of the framework."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def ask(self, app: Any, asked: Asked) -> Answered:
         """Make a request of the app."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def is_raw_request(self, raw: object) -> bool:
         """Whether *raw* is what middleware is promised as its request."""
-        raise NotImplementedError
 
     def answer(self, client: inngest.Inngest, asked: Asked, **options: Any) -> Answered:
         return self.ask(self.serve(client, functions(client), **options), asked)

@@ -24,12 +24,14 @@ class CallRequest:
 
     target: the hash of the only step that may run, or None to discover.
     steps: memos by step hash. stack: hashes of ended steps, in completion order.
+    defers: by hash, the deferrals that the server knows of.
     """
 
     function_id: str
     target: str | None
     stack: list[str]
     steps: Memos
+    defers: dict[str, Any]
     event: dict[str, Any]
     events: list[dict[str, Any]]
     use_api: bool
@@ -75,7 +77,7 @@ def parse_call(body: bytes, query: Mapping[str, str]) -> CallRequest:
     BodyError, naming the field.
     """
     function_id, target = call_target(query)
-    ctx, events, event, steps, use_api = _read(parse_body(body), _BODY, "body")
+    ctx, events, event, steps, use_api, defers = _read(parse_body(body), _BODY, "body")
     stack, use_api_too, *fields = _read(ctx, _CTX, "ctx")
     if event is None and not events:
         raise BodyError("body.event is missing")
@@ -85,6 +87,7 @@ def parse_call(body: bytes, query: Mapping[str, str]) -> CallRequest:
         target,
         _all_of(completed, str, "ctx.stack.stack"),
         steps,
+        defers,
         events[0] if event is None else event,
         _all_of(events, dict, "events"),
         use_api or use_api_too,
@@ -118,6 +121,7 @@ _BODY: tuple[_Field, ...] = (
     ("event", dict, None),
     ("steps", dict, dict),
     ("use_api", bool, False),
+    ("defers", dict, dict),
 )
 _CTX: tuple[_Field, ...] = (
     ("stack", dict, dict),

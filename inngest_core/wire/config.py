@@ -10,12 +10,14 @@ from __future__ import annotations
 import abc
 import datetime
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 from typing_extensions import Self
 
 from ..errors import ConfigError
+from .model import Model
 from .time import SECOND, format_duration, to_ms
 
 MAX_EVENT_NAME = 255
@@ -38,10 +40,10 @@ Period = Annotated[
 ]
 
 
-class Settings(pydantic.BaseModel):
+class Settings(Model):
     """The base of every configuration model: strict, closed, and clear about what is wrong."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True, defer_build=True)
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -129,6 +131,51 @@ class Cancel(Settings):
         return _set(**{"event": self.event, "if": self.if_exp, "timeout": _period(self.timeout)})
 
 
+class Checkpoint(Settings):
+    """
+    Report steps while the function goes on, instead of answering after each of them.
+
+    buffered_steps: how many are reported together. max_interval: report those that are
+    there after this long. max_runtime: for how long one call may go on; "0s": no limit.
+    """
+
+    buffered_steps: int = pydantic.Field(default=1, ge=1)
+    max_interval: Period | None = None
+    max_runtime: Period = "10s"
+
+    def to_wire(self) -> dict[str, object]:
+        return {
+            "batch_steps": self.buffered_steps,
+            "batch_interval": format_duration(self.interval_ms, "h m s ms"),
+            "max_runtime": format_duration(self.runtime_ms, "h m s ms"),
+        }
+
+    @property
+    def interval_ms(self) -> int:
+        """max_interval in milliseconds, 0 if there is none."""
+        return 0 if self.max_interval is None else to_ms(self.max_interval)
+
+    @property
+    def runtime_ms(self) -> int:
+        """max_runtime in milliseconds, 0 if there is no limit."""
+        return to_ms(self.max_runtime)
+
+
+def chosen_checkpoint(
+    asked: bool | Checkpoint | None, default: Checkpoint | None = None
+) -> Checkpoint | None:
+    """The settings that were asked for: True for the usual ones, None for *default*."""
+    if asked is None:
+        return default
+    if isinstance(asked, bool):
+        return Checkpoint() if asked else None
+    if isinstance(asked, Checkpoint):
+        return asked
+    raise ConfigError(
+        f"checkpoint: expected True, False or a Checkpoint, got {type(asked).__name__}"
+    )
+
+
 class Concurrency(Settings):
     """How many calls may be in progress at once, per function, environment or account, by key."""
 
@@ -144,6 +191,44 @@ class Concurrency(Settings):
 
     def to_wire(self) -> dict[str, object]:
         return _set(key=self.key, limit=self.limit, scope=self.scope)
+
+
+class ConcurrencyLimits(Settings):
+    """
+    Limits by what they count: fn counts runs, from their first call to their end, sleeps
+    included; step counts calls in progress, as a plain list does.
+    """
+
+    fn: list[Concurrency] = pydantic.Field(default=[], max_length=1)
+    step: list[Concurrency] = pydantic.Field(default=[], max_length=2)
+
+    @pydantic.model_validator(mode="after")
+    def _rules(self) -> Self:
+        for limit in self.fn:
+            _require(limit.scope in (None, "fn"), f"fn: scope {limit.scope} is not for runs")
+            _require(limit.limit > 0, "fn: limit must be greater than 0")
+        return self
+
+    def to_wire(self) -> dict[str, object]:
+        limits = {"fn": self.fn, "step": self.step}
+        return {key: [limit.to_wire() for limit in many] for key, many in limits.items() if many}
+
+
+def _either_form(value: object, as_list: pydantic.ValidatorFunctionWrapHandler) -> object:
+    if isinstance(value, ConcurrencyLimits):
+        return value
+    return ConcurrencyLimits(**value) if isinstance(value, Mapping) else as_list(value)
+
+
+if TYPE_CHECKING:
+    _Limits = list[Concurrency] | ConcurrencyLimits
+else:
+    # A union would complain about both forms where one is wrong.
+    _Limits = Annotated[
+        list[Concurrency],
+        pydantic.Field(max_length=2),
+        pydantic.WrapValidator(_either_form),
+    ]
 
 
 class Debounce(Settings):
@@ -266,16 +351,15 @@ class FunctionOpts(Settings):
     retries: 0 to 20; None leaves the server's four.
     """
 
-    model_config = pydantic.ConfigDict(
-        extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True
-    )
+    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
 
     fn_id: str = pydantic.Field(min_length=1)
     name: str
     triggers: list[TriggerCron | TriggerEvent] = pydantic.Field(max_length=10)
     batch_events: Batch | None = None
     cancel: list[Cancel] | None = pydantic.Field(default=None, max_length=5)
-    concurrency: list[Concurrency] | None = pydantic.Field(default=None, max_length=2)
+    checkpoint: Checkpoint | None = None
+    concurrency: _Limits | None = None
     debounce: Debounce | None = None
     idempotency: str | None = None
     priority: Priority | None = None
@@ -291,6 +375,7 @@ class FunctionOpts(Settings):
         for key in keys:
             _require(keys.count(key) == 1, f'triggers: duplicate trigger "{key}"')
         if self.batch_events is not None:
+            _require(self.batch_events.timeout is not None, "batch_events: timeout is required")
             for other in ("cancel", "debounce", "singleton", "priority"):
                 excluded = getattr(self, other)
                 _require(not excluded, f"batch_events and {other} are mutually exclusive")
@@ -300,6 +385,7 @@ class FunctionOpts(Settings):
         """The function's own keys of its registration; ids, steps and URL are added there."""
         models = {
             "batchEvents": self.batch_events,
+            "checkpoint": self.checkpoint,
             "debounce": self.debounce,
             "priority": self.priority,
             "rateLimit": self.rate_limit,
@@ -307,10 +393,18 @@ class FunctionOpts(Settings):
             "throttle": self.throttle,
             "timeouts": self.timeouts,
         }
-        lists = {"cancel": self.cancel, "concurrency": self.concurrency}
         return {
             **{key: model.to_wire() for key, model in models.items() if model is not None},
-            **{key: [m.to_wire() for m in many] for key, many in lists.items() if many},
+            **_set(cancel=_all_to_wire(self.cancel), concurrency=self._concurrency()),
             **_set(idempotency=self.idempotency),
             "triggers": [trigger.to_wire() for trigger in self.triggers],
         }
+
+    def _concurrency(self) -> object:
+        if isinstance(self.concurrency, ConcurrencyLimits):
+            return self.concurrency.to_wire()
+        return _all_to_wire(self.concurrency)
+
+
+def _all_to_wire(many: Sequence[Settings] | None) -> list[dict[str, object]] | None:
+    return [one.to_wire() for one in many] if many else None

@@ -9,6 +9,7 @@ import pydantic
 
 from ..errors import BodyError
 from ..types import JSON
+from .model import Model
 
 
 def _object(value: object) -> object:
@@ -30,18 +31,20 @@ else:
     Data = Annotated[Any, pydantic.PlainValidator(_object)]
 
 
-class Event(pydantic.BaseModel):
+class Event(Model):
     """
     Something that happened, and what may start a function.
 
-    id: deduplicates for 24 hours; empty means none. ts: Unix milliseconds; 0
+    id: deduplicates for 24 hours; empty means none. meta: what belongs to the event and
+    is none of its data, such as ``{"sessions": {"order": "7"}}``. ts: Unix milliseconds; 0
     means now. user and v: the sender's user object and schema version.
     """
 
-    model_config = pydantic.ConfigDict(extra="ignore", defer_build=True)
+    model_config = pydantic.ConfigDict(extra="ignore")
 
     data: Data = pydantic.Field(default_factory=dict)
     id: str = ""
+    meta: Data = pydantic.Field(default_factory=dict)
     name: str
     ts: int = 0
     user: Data = pydantic.Field(default_factory=dict)
@@ -58,13 +61,34 @@ def read_event(record: object, where: str) -> Event:
         raise BodyError(describe(where, error)) from None
 
 
-def event_record(event: Event, now: int) -> dict[str, object]:
-    """What is sent for *event*: no empty keys, and *now* (Unix milliseconds) if it has no time."""
+def event_record(
+    event: Event, now: int, sessions: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """
+    What is sent for *event*: no empty keys, and *now* (Unix milliseconds) if it has no time.
+
+    sessions: those of the run that sends it; its own win over them.
+    """
     record: dict[str, object] = {"data": event.data, "name": event.name, "ts": event.ts or now}
     if event.id:
         record["id"] = event.id
+    if meta := _meta(event, sessions):
+        record["meta"] = meta
     if event.user:
         record["user"] = event.user
     if event.v is not None:
         record["v"] = event.v
     return record
+
+
+def _meta(event: Event, sessions: Mapping[str, object] | None) -> Mapping[str, object]:
+    if not sessions or "propagated_sessions" in event.meta:
+        return event.meta
+    return {**event.meta, "propagated_sessions": dict(sessions)}
+
+
+def sessions_of(record: Mapping[str, Any]) -> Mapping[str, object] | None:
+    """The sessions of an event as a call carries it; None if it has none."""
+    meta = record.get("meta")
+    sessions = meta.get("sessions") if isinstance(meta, Mapping) else None
+    return sessions if isinstance(sessions, Mapping) and sessions else None

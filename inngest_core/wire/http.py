@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -13,7 +14,9 @@ class CommRequest:
 
     headers: lower-case names. query: the first value of each parameter.
     url: as the client wrote it, for the address we register. raw: the
-    framework's own request, shown to middleware.
+    framework's own request, shown to middleware. report: where the server is in this
+    process, takes the body of a checkpoint, in place of a request, and gives back an
+    HttpResponse or an awaitable of it.
     """
 
     method: str
@@ -22,6 +25,7 @@ class CommRequest:
     query: Mapping[str, str]
     body: bytes
     raw: object = None
+    report: Callable[[bytes], Any] | None = None
 
 
 @dataclass(slots=True)
@@ -34,7 +38,7 @@ class CommResponse:
     stream: AsyncIterator[bytes] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class HttpRequest:
     """A request that we send. timeout: seconds."""
 
@@ -43,6 +47,14 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     timeout: float = 30.0
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host: all that may be shown, since a path may hold the event key."""
+        return "/".join(self.url.split("/", 3)[:3])
+
+    def __repr__(self) -> str:
+        return f"<HttpRequest {self.method} {self.origin}>"
 
 
 @dataclass(slots=True)

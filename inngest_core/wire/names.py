@@ -11,6 +11,9 @@ REGISTER_VERSION = "0.1"
 DISCOVERY_STEP = "step"
 """The ``stepId`` of a call that asks what comes next, instead of naming a step."""
 
+DEFERRED = "inngest/deferred.schedule"
+"""The event with which a deferral starts its function."""
+
 NO_EVENT_KEY = "NO_EVENT_KEY_SET"
 DEV_ORIGIN = "http://127.0.0.1:8288/"
 API_ORIGIN = "https://api.inngest.com/"
@@ -24,6 +27,11 @@ CAPABILITIES = {"connect": "v1", "in_band_sync": "v1", "trust_probe": "v1"}
 # Sizes of one event request, in events and in bytes.
 MAX_EVENTS_PER_REQUEST = 5000
 MAX_EVENT_BYTES = 3 * 1024 * 1024
+
+# Sizes of what functions return, in bytes: of one step, of one reply, of all steps of a run.
+MAX_STEP_BYTES = 4 * 1024 * 1024
+MAX_REPLY_BYTES = 8 * 1024 * 1024
+MAX_STATE_BYTES = 32 * 1024 * 1024
 
 
 class Header:
@@ -39,6 +47,7 @@ class Header:
     PLATFORM = "x-inngest-platform"
     REQUEST_VERSION = "x-inngest-req-version"
     RETRY_AFTER = "retry-after"
+    RUN_ID = "x-run-id"
     SDK = "x-inngest-sdk"
     SDK_HANDLED = "x-inngest-sdk-handled"
     SERVER_KIND = "x-inngest-server-kind"

@@ -46,6 +46,15 @@ def context(**changes: Any) -> bytes:
     return body(ctx={**CTX, **changes})
 
 
+def test_deferrals_are_read_and_may_be_absent() -> None:
+    known = {"7cfd": {"abortable": True}}
+    assert parse_call(body(defers=known), QUERY).defers == known
+    assert parse_call(without("defers"), QUERY).defers == {}
+    assert parse_call(body(defers=None), QUERY).defers == {}
+    with pytest.raises(BodyError, match=r"body\.defers must be of type dict, got list"):
+        parse_call(body(defers=[]), QUERY)
+
+
 def without(*names: str) -> bytes:
     return json.dumps({k: v for k, v in CALL.items() if k not in names}).encode()
 

@@ -25,6 +25,7 @@ from inngest_core.wire.config import (
 )
 
 EVENT = TriggerEvent(event="a/b")
+BATCH = Batch(max_size=2, timeout="5s")
 
 
 def loose(model: Any) -> Any:
@@ -121,22 +122,36 @@ def test_only_what_was_set_goes_out(model: Any, wire: dict[str, object]) -> None
         (lambda: opts(triggers=[EVENT, EVENT]), r'triggers: duplicate trigger "a/b"'),
         (lambda: opts(cancel=[Cancel(event="x")] * 6), r"FunctionOpts\.cancel: .*at most 5"),
         (lambda: opts(concurrency=[Concurrency(limit=1)] * 3), r"concurrency: .*at most 2"),
+        (lambda: opts(batch_events=Batch(max_size=2)), r"batch_events: timeout is required"),
         (lambda: opts(concurrency=1), r"FunctionOpts\.concurrency: .*valid list"),
+        (lambda: opts(concurrency={"f": []}), r"ConcurrencyLimits\.f: "),
+        (
+            lambda: opts(concurrency={"fn": [Concurrency(limit=1)] * 2}),
+            r"ConcurrencyLimits\.fn: .*at most 1",
+        ),
+        (
+            lambda: opts(concurrency={"fn": [Concurrency(limit=0)]}),
+            r"fn: limit must be greater than 0",
+        ),
+        (
+            lambda: opts(concurrency={"fn": [Concurrency(limit=1, key="k", scope="env")]}),
+            r"fn: scope env is not for runs",
+        ),
         (lambda: opts(debounce="1s"), r"FunctionOpts\.debounce: "),
         (
-            lambda: opts(batch_events=Batch(max_size=2), debounce=Debounce(period=1000)),
+            lambda: opts(batch_events=BATCH, debounce=Debounce(period=1000)),
             r"batch_events and debounce are mutually exclusive",
         ),
         (
-            lambda: opts(batch_events=Batch(max_size=2), singleton=Singleton(mode="skip")),
+            lambda: opts(batch_events=BATCH, singleton=Singleton(mode="skip")),
             r"batch_events and singleton are mutually exclusive",
         ),
         (
-            lambda: opts(batch_events=Batch(max_size=2), priority=Priority(run="1")),
+            lambda: opts(batch_events=BATCH, priority=Priority(run="1")),
             r"batch_events and priority are mutually exclusive",
         ),
         (
-            lambda: opts(batch_events=Batch(max_size=2), cancel=[Cancel(event="x")]),
+            lambda: opts(batch_events=BATCH, cancel=[Cancel(event="x")]),
             r"batch_events and cancel are mutually exclusive",
         ),
     ],
@@ -150,13 +165,13 @@ def test_what_is_wrong_is_said_at_definition_naming_the_field(
 
 def test_batch_with_rate_limit_and_idempotency_is_allowed() -> None:
     limited = opts(
-        batch_events=Batch(max_size=2),
+        batch_events=BATCH,
         rate_limit=RateLimit(limit=1, period="1h"),
         idempotency="event.data.id",
         cancel=[],
     )
     assert limited.to_wire() == {
-        "batchEvents": {"maxSize": 2},
+        "batchEvents": {"maxSize": 2, "timeout": "5s"},
         "idempotency": "event.data.id",
         "rateLimit": {"limit": 1, "period": "1h"},
         "triggers": [{"event": "a/b"}],
@@ -166,3 +181,14 @@ def test_batch_with_rate_limit_and_idempotency_is_allowed() -> None:
 def test_a_function_without_settings_has_only_its_triggers() -> None:
     assert opts().to_wire() == {"triggers": [{"event": "a/b"}]}
     assert opts(triggers=[]).to_wire() == {"triggers": []}
+
+
+def test_limits_go_out_as_a_list_or_by_what_they_count() -> None:
+    one = Concurrency(limit=1)
+    assert opts(concurrency=[one]).to_wire()["concurrency"] == [{"limit": 1}]
+    both = opts(concurrency={"fn": [one], "step": [Concurrency(limit=2, key="k", scope="env")]})
+    assert both.to_wire()["concurrency"] == {
+        "fn": [{"limit": 1}],
+        "step": [{"limit": 2, "key": "k", "scope": "env"}],
+    }
+    assert opts(concurrency={"fn": [one]}).to_wire()["concurrency"] == {"fn": [{"limit": 1}]}

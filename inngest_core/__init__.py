@@ -23,23 +23,30 @@ if TYPE_CHECKING:
         SigningKeyMissingError,
         StepError,
     )
+    from .execution.records import FetchResponse, Signal
+    from .flow.pipeline import MiddlewareManager
     from .flow.send import SendEventsResult
     from .flow.serializer import PydanticSerializer
     from .function import Function
+    from .groups import Group, GroupSync
     from .middleware import Middleware, MiddlewareSync
     from .plugin.types import (
         Serializer,
+        StepInfo,
         StepMemos,
         TransformOutputResult,
         TransformOutputStepInfo,
         hookimpl,
     )
-    from .steps import Group, GroupSync, Step, StepSync, get_step_context, set_step_context, step
+    from .result import Err, Ok, Outcome, Paused
+    from .steps import Step, StepSync
+    from .surroundings import get_step_context, set_step_context, step
     from .types import JSON
     from .version import VERSION as __version__
     from .wire.config import (
         Batch,
         Cancel,
+        Checkpoint,
         Concurrency,
         Debounce,
         FunctionOpts,
@@ -59,6 +66,7 @@ __all__ = [
     "JSON",
     "Batch",
     "Cancel",
+    "Checkpoint",
     "CommHandler",
     "CommRequest",
     "CommResponse",
@@ -67,8 +75,10 @@ __all__ = [
     "Context",
     "ContextSync",
     "Debounce",
+    "Err",
     "Event",
     "EventKeyUnspecifiedError",
+    "FetchResponse",
     "Function",
     "FunctionConfig",
     "FunctionOpts",
@@ -77,10 +87,14 @@ __all__ = [
     "Inngest",
     "InngestError",
     "Middleware",
+    "MiddlewareManager",
     "MiddlewareSync",
     "NonRetriableError",
+    "Ok",
     "Opcode",
+    "Outcome",
     "ParallelMode",
+    "Paused",
     "Priority",
     "PydanticSerializer",
     "RateLimit",
@@ -88,10 +102,12 @@ __all__ = [
     "SendEventsError",
     "SendEventsResult",
     "Serializer",
+    "Signal",
     "SigningKeyMissingError",
     "Singleton",
     "Step",
     "StepError",
+    "StepInfo",
     "StepMemos",
     "StepSync",
     "Streaming",
@@ -109,8 +125,8 @@ __all__ = [
 ]
 
 _CONFIG_NAMES = (
-    "Batch Cancel Concurrency Debounce FunctionOpts Priority RateLimit Singleton Throttle "
-    "Timeouts TriggerCron TriggerEvent"
+    "Batch Cancel Checkpoint Concurrency Debounce FunctionOpts Priority RateLimit Singleton "
+    "Throttle Timeouts TriggerCron TriggerEvent"
 )
 _ERROR_NAMES = (
     "ConfigError EventKeyUnspecifiedError InngestError NonRetriableError RetryAfterError "
@@ -121,12 +137,19 @@ _HOMES = {
     "comm": "CommHandler CommRequest CommResponse",
     "context": "Context ContextSync",
     "errors": _ERROR_NAMES,
+    "execution.records": "FetchResponse Signal",
+    "flow.pipeline": "MiddlewareManager",
     "flow.send": "SendEventsResult",
     "flow.serializer": "PydanticSerializer",
     "function": "Function",
     "middleware": "Middleware MiddlewareSync",
-    "plugin.types": "Serializer StepMemos TransformOutputResult TransformOutputStepInfo hookimpl",
-    "steps": "Group GroupSync Step StepSync get_step_context set_step_context step",
+    "plugin.types": (
+        "Serializer StepInfo StepMemos TransformOutputResult TransformOutputStepInfo hookimpl"
+    ),
+    "result": "Err Ok Outcome Paused",
+    "groups": "Group GroupSync",
+    "steps": "Step StepSync",
+    "surroundings": "get_step_context set_step_context step",
     "types": "JSON",
     "wire.config": _CONFIG_NAMES,
     "wire.event": "Event",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .engine import Engine
 from .env import Config, resolve
@@ -13,13 +13,16 @@ from .flow.codec import Codec
 from .flow.effect import Flow
 from .flow.pipeline import EMPTY, async_hook, has_hook
 from .flow.send import send_events
+from .flow.signal import send_signal
 from .flow.site import Home
 from .function import Function, is_async
 from .plugin.types import Serializer
+from .surroundings import surrounding_sessions
 from .types import Duration, EmptySentinel
 from .wire.config import (
     Batch,
     Cancel,
+    Checkpoint,
     Concurrency,
     Debounce,
     FunctionOpts,
@@ -30,6 +33,7 @@ from .wire.config import (
     Timeouts,
     TriggerCron,
     TriggerEvent,
+    chosen_checkpoint,
 )
 from .wire.event import Event
 from .wire.register import FunctionConfig
@@ -42,6 +46,7 @@ T = TypeVar("T")
 
 AsyncHandler = Callable[["Context"], Awaitable[T]]
 SyncHandler = Callable[["ContextSync"], T]
+ConcurrencyByKind = Mapping[Literal["fn", "step"], list[Concurrency]]
 FailureHandler = Callable[["Context"], Awaitable[Any]] | Callable[["ContextSync"], Any]
 
 BUILTIN_PLUGINS = ("inngest_core.net.http", "inngest_core.flow.serializer")
@@ -70,9 +75,11 @@ class Inngest:
     Arguments beat environment variables. Nothing is opened and no key is needed
     until something is sent or served.
 
-    is_production: False for dev mode, where nothing is signed; None asks
-    INNGEST_DEV. request_timeout: for one request of ours. middleware: classes,
-    factories or instances. options: what plugins are told, by plugin name.
+    checkpoint: report steps while a function goes on, unless the function says
+    otherwise; None asks INNGEST_CHECKPOINTING. is_production: False for dev mode, where
+    nothing is signed; None asks INNGEST_DEV. request_timeout: for one request of ours.
+    middleware: classes, factories or instances. options: what plugins are told, by
+    plugin name.
     """
 
     def __init__(
@@ -81,6 +88,7 @@ class Inngest:
         api_base_url: str | None = None,
         app_id: str,
         app_version: str | None = None,
+        checkpoint: bool | Checkpoint | None = None,
         env: str | None = None,
         event_api_base_url: str | None = None,
         event_key: str | None = None,
@@ -104,6 +112,7 @@ class Inngest:
             api_base_url=api_base_url,
             app_id=app_id,
             app_version=app_version,
+            checkpoint=checkpoint,
             env=env,
             event_api_base_url=event_api_base_url,
             event_key=event_key,
@@ -114,7 +123,7 @@ class Inngest:
             signing_key_fallback=signing_key_fallback,
             thread_pool_size=thread_pool_size,
         )
-        self.logger: Any = logger or logging.getLogger("inngest")
+        self.logger: Any = logger or _own_logger(self.config.log_level)
         self._functions: dict[str, Function[Any]] = {}
         self._taken: dict[str, Function[Any]] = {}
         folded = fold(self.config, plugins, BUILTIN_PLUGINS)
@@ -200,7 +209,8 @@ class Inngest:
         *,
         batch_events: Batch | None = None,
         cancel: list[Cancel] | None = None,
-        concurrency: list[Concurrency] | None = None,
+        checkpoint: bool | Checkpoint | None = None,
+        concurrency: list[Concurrency] | ConcurrencyByKind | None = None,
         debounce: Debounce | None = None,
         fn_id: str,
         idempotency: str | None = None,
@@ -219,13 +229,16 @@ class Inngest:
         """
         Make a handler a function. The handler takes one argument, ``ctx``.
 
-        retries: 0 to 20, 4 unless given. on_failure: runs once the function has
+        checkpoint: report steps while the function goes on; None leaves it to the client.
+        concurrency: limits of calls in progress, or ``{"fn": [...], "step": [...]}``, where
+        fn limits runs. retries: 0 to 20, 4 unless given. on_failure: runs once the function has
         failed for good. Raises ConfigError naming the field and its rule.
         """
         opts = FunctionOpts(
             batch_events=batch_events,
             cancel=cancel,
-            concurrency=concurrency,
+            checkpoint=chosen_checkpoint(checkpoint, self.config.checkpoint),
+            concurrency=concurrency,  # type: ignore[arg-type]  # validated into either form
             debounce=debounce,
             fn_id=fn_id,
             idempotency=idempotency,
@@ -286,7 +299,21 @@ class Inngest:
 
     def _sending(self, events: Event | list[Event], skip_middleware: bool) -> Flow[list[str]]:
         home = self.engine.home
-        return send_events(home, events, EMPTY if skip_middleware else home.pipeline())
+        hooks = EMPTY if skip_middleware else home.pipeline()
+        return send_events(home, events, hooks, surrounding_sessions())
+
+    async def send_signal(self, signal: str, data: object = None) -> str | None:
+        """
+        Wake the run that waits for *signal*; its id, or None if no run does.
+
+        data: any JSON value. Raises ConfigError before anything is sent, and
+        ServerError if the server refuses it.
+        """
+        return await self.engine.arun(send_signal(self.engine.home, signal, data))
+
+    def send_signal_sync(self, signal: str, data: object = None) -> str | None:
+        """As ``send_signal``, without a loop."""
+        return self.engine.run(send_signal(self.engine.home, signal, data))
 
     # ---- the end
 
@@ -297,6 +324,16 @@ class Inngest:
     def close(self) -> None:
         """As ``aclose``, for programs without a loop."""
         self.engine.close()
+
+
+def _own_logger(level: str | None) -> logging.Logger:
+    """The logger of those who give none. level: of INNGEST_LOG_LEVEL, None to leave it."""
+    logger = logging.getLogger("inngest")
+    if level == "SILENT":
+        logger.setLevel(logging.CRITICAL + 1)
+    elif level is not None:
+        logger.setLevel(level)
+    return logger
 
 
 def _require_callable(field: str, value: object, *, optional: bool = False) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .flow.running import Running
 from .flow.site import Served
-from .flow.step import Running
-from .steps import Group, GroupSync, Step, StepSync, enter_step_context
+from .groups import Group, GroupSync
+from .steps import Step, StepSync
+from .surroundings import enter_step_context
 from .wire.call import CallRequest
 from .wire.event import Event, read_event
 
@@ -52,21 +55,49 @@ class ContextSync:
 class ReplayLogger:
     """The client's logger, quiet until the function has passed what ran before."""
 
-    __slots__ = ("_running",)
+    __slots__ = ("_derived", "_running")
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, derived: Any = None) -> None:
         self._running = running
+        self._derived = derived
 
     def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._running.home.logger, name)
-        return (
-            functools.partial(self._unless_replaying, attribute)
-            if callable(attribute)
-            else attribute
-        )
+        logger = self._running.home.logger if self._derived is None else self._derived
+        attribute = getattr(logger, name)
+        if name in _DERIVING:
+            return functools.partial(self._derive, attribute)
+        if self._running.awake or name in _TELLING or not callable(attribute):
+            # As it is, so that a line is said to come from where the user wrote it.
+            return attribute
+        return functools.partial(self._unless_replaying, attribute)
+
+    def _derive(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> ReplayLogger:
+        return ReplayLogger(self._running, method(*args, **kwargs))
 
     def _unless_replaying(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return method(*args, **kwargs) if self._running.awake else None
+        if self._running.awake:
+            return method(*args, **kwargs)
+        return _nothing() if inspect.iscoroutinefunction(method) else None
+
+
+async def _nothing() -> None:
+    """What is awaited in the place of a line that is not written."""
+
+
+# What makes another logger, in the standard library, structlog and loguru.
+_DERIVING = frozenset({"bind", "getChild", "new", "opt", "patch", "try_unbind", "unbind"})
+# What writes no line, but whose result counts.
+_TELLING = frozenset(
+    {
+        "contextualize",
+        "getChildren",
+        "getEffectiveLevel",
+        "get_effective_level",
+        "hasHandlers",
+        "isEnabledFor",
+        "is_enabled_for",
+    }
+)
 
 
 def new_context(running: Running, call: CallRequest, served: Served) -> Context | ContextSync:
@@ -87,10 +118,8 @@ def new_context(running: Running, call: CallRequest, served: Served) -> Context 
 
 
 def _events(call: CallRequest) -> tuple[Event, list[Event]]:
-    """The trigger and all events; the trigger is the first of them, unless a server differs."""
+    """The trigger and all events: objects apart, since middleware may change each of them."""
     events = [read_event(event, f"events.{n}") for n, event in enumerate(call.events)]
-    if events and call.event == call.events[0]:
-        return events[0], events
     return read_event(call.event, "event"), events
 
 

@@ -63,33 +63,44 @@ class Engine:
 
     async def aclose(self) -> None:
         """Give back everything that was opened, also on the running loop."""
-        if self._async is not None:
-            await self._async.close()
+        await self._close_async()
+        if self._background is not None:
+            import asyncio
+
+            # In a thread: the loop that asks is not to wait for the other one.
+            await asyncio.to_thread(self._background.close)
         self.close()
 
     def close(self) -> None:
-        """Give back everything that was opened but by running loops."""
-        self._plugins.close()
-        self._blocking.close()
+        """Give back everything that was opened but by running loops other than our own."""
         if self._background is not None:
             self._background.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
-            self._pool = None
+        self._blocking.close()
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None and self._pool_pid == os.getpid():
+            pool.shutdown(wait=False)
+        self._plugins.close()
+
+    async def _close_async(self) -> None:
+        """Close what the async transport opened for the running loop."""
+        if self._async is not None:
+            await self._async.close()
 
     def _awaiting(self) -> AsyncDriver:
-        if self._async is None:
-            from .net.aio import AsyncDriver
+        with self._lock:
+            if self._async is None:
+                from .net.aio import AsyncDriver
 
-            self._async = AsyncDriver(self._plugins.async_transport)
-        return self._async
+                self._async = AsyncDriver(self._plugins.async_transport)
+            return self._async
 
     def _loop(self) -> BackgroundLoop:
         with self._lock:
             if self._background is None:
                 from .net.background import BackgroundLoop
 
-                self._background = BackgroundLoop()
+                self._background = BackgroundLoop(self._close_async)
             return self._background
 
     def _threads(self) -> ThreadPoolExecutor:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
+from .wire.config import Checkpoint, chosen_checkpoint
 from .wire.names import (
     API_ORIGIN,
     DEV_ORIGIN,
@@ -30,6 +31,14 @@ _TRUE = ("1", "true")
 _FALSE = ("0", "false", "")
 _STREAM = (*_TRUE, Streaming.FORCE.value, "allow")
 """Other SDKs have other words for it; one environment may serve several."""
+_LOG_LEVELS = {
+    "fatal": "CRITICAL",
+    "error": "ERROR",
+    "warn": "WARNING",
+    "info": "INFO",
+    "debug": "DEBUG",
+    "silent": "SILENT",
+}
 _ENV_SOURCES = ("INNGEST_ENV", "RAILWAY_GIT_BRANCH", "RENDER_GIT_BRANCH", "VERCEL_GIT_COMMIT_REF")
 _PLATFORMS = (
     ("VERCEL", "1", "vercel"),
@@ -65,6 +74,9 @@ class Config:
     request_timeout: float
     thread_pool_size: int | None
     streaming: Streaming
+    checkpoint: Checkpoint | None
+    log_level: str | None
+    propagate_sessions: bool
     allow_in_band_sync: bool
     enable_unauthed_sync: bool
     load_plugins: tuple[str, ...] | None
@@ -104,6 +116,7 @@ def resolve(
     environ: Mapping[str, str] = os.environ,
     api_base_url: str | None = None,
     app_version: str | None = None,
+    checkpoint: bool | Checkpoint | None = None,
     env: str | None = None,
     event_api_base_url: str | None = None,
     event_key: str | None = None,
@@ -147,6 +160,11 @@ def resolve(
         request_timeout=_seconds(request_timeout),
         thread_pool_size=read.count("INNGEST_THREAD_POOL_MAX_WORKERS", thread_pool_size),
         streaming=read.streaming(),
+        checkpoint=chosen_checkpoint(
+            read.flag("INNGEST_CHECKPOINTING", False) if checkpoint is None else checkpoint
+        ),
+        log_level=read.log_level(),
+        propagate_sessions=read.flag("INNGEST_SESSION_PROPAGATION", True),
         allow_in_band_sync=read.flag("INNGEST_ALLOW_IN_BAND_SYNC", True),
         enable_unauthed_sync=read.flag("INNGEST_ENABLE_UNAUTHED_SYNC", True),
         load_plugins=read.names("INNGEST_LOAD_PLUGINS"),
@@ -265,6 +283,14 @@ class _Reader:
         if value in (*_FALSE, Streaming.DISABLE.value):
             return Streaming.DISABLE
         raise ConfigError(f'INNGEST_STREAMING: expected "force" or "disable", got "{value}"')
+
+    def log_level(self) -> str | None:
+        """The level of our own logger, as the standard library calls it; None leaves it."""
+        value = (self.first("INNGEST_LOG_LEVEL") or "").strip().lower()
+        if value and value not in _LOG_LEVELS:
+            known = ", ".join(_LOG_LEVELS)
+            raise ConfigError(f'INNGEST_LOG_LEVEL: expected one of {known}, got "{value}"')
+        return _LOG_LEVELS.get(value)
 
     def names(self, name: str) -> tuple[str, ...] | None:
         value = self._environ.get(name)

@@ -22,14 +22,17 @@ InngestError
 │   ├── StepUnexpectedError      a call named a step that the function did not reach
 │   ├── OutputUnserializableError a value is not JSON
 │   ├── NestedStepError          a step was used inside a step
+│   ├── StaleCallError           another call goes on with the run
 │   └── MiddlewareError          a middleware broke its contract
 """
 
 from __future__ import annotations
 
+import copyreg
 import datetime
 import os
 from collections.abc import Sequence
+from typing import Any
 
 _HOME = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _MAX_TEXT = 64 * 1024
@@ -45,6 +48,10 @@ class InngestError(Exception):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or "")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Past __init__, whose arguments are not those that an exception keeps.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]  # of the pickle protocol
 
     @property
     def message(self) -> str:
@@ -225,11 +232,13 @@ class StepError(FunctionError):
     """
     A step that failed for good, raised where the step stands.
 
-    name, message, stack: those of the original error. Uncaught, it ends the run.
+    name, message, stack: those of the original error; its cause is the ``__cause__``.
+    step_id: of the step, as the function gave it. Uncaught, it ends the run.
     """
 
     code = "step_errored"
     retriable = False
+    step_id: str | None = None
 
     def __init__(self, message: str, name: str, stack: str | None) -> None:
         super().__init__(message)
@@ -270,6 +279,14 @@ class NestedStepError(FunctionError):
 
     def __init__(self, message: str = "Nested steps are not supported.") -> None:
         super().__init__(message)
+
+
+class StaleCallError(FunctionError):
+    """The server has given the run to another call, which goes on with it."""
+
+    code = "stale_call"
+    status = 400
+    retriable = False
 
 
 class MiddlewareError(FunctionError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any
 
 from .flow.pipeline import noop
 from .flow.send import SendEventsResult
-from .plugin.types import StepMemos, TransformOutputResult
+from .plugin.types import StepInfo, StepMemos, TransformOutputResult
+from .result import Outcome
 from .wire.event import Event
 
 if TYPE_CHECKING:
@@ -14,10 +16,20 @@ if TYPE_CHECKING:
     from .context import Context, ContextSync
     from .function import Function
 
+Wrapper = Generator[None, Outcome[Any], Outcome[Any] | None]
+"""Yields once and is sent the outcome; may return another one in its place."""
+
+AnyWrapper = Wrapper | AsyncGenerator[None, Outcome[Any]]
+
 
 class Middleware:
     """
     Watches calls, and may change what goes in and out. One instance a request.
+
+    A ``wrap_`` method is a generator, async or not, that yields exactly once: before
+    the yield it stands in front of what it surrounds, and behind it afterwards. The
+    yield gives the outcome: Ok, Err or Paused. ``outcome.unwrap()`` raises the
+    error of an Err, and that may leave the method: it stays the outcome.
 
     raw_request: the framework's own request, None outside a call.
     """
@@ -60,6 +72,21 @@ class Middleware:
     async def after_send_events(self, result: SendEventsResult) -> None:
         """After events were sent, or were refused."""
 
+    @noop
+    def wrap_call(self, ctx: Context | ContextSync, function: Function[Any]) -> AnyWrapper:
+        """Around one call: its code, transform_input, before_execution and after_execution."""
+        return (yield)
+
+    @noop
+    def wrap_step(self, step: StepInfo) -> AnyWrapper:
+        """Around a step that executes; never around one that is remembered or planned."""
+        return (yield)
+
+    @noop
+    def wrap_send(self, events: list[Event]) -> AnyWrapper:
+        """Around a send and its hooks. Its outcome is Ok with the ids."""
+        return (yield)
+
 
 class MiddlewareSync:
     """As Middleware, with plain methods; serves blocking and async functions alike."""
@@ -101,3 +128,18 @@ class MiddlewareSync:
     @noop
     def after_send_events(self, result: SendEventsResult) -> None:
         """See Middleware.after_send_events."""
+
+    @noop
+    def wrap_call(self, ctx: Context | ContextSync, function: Function[Any]) -> Wrapper:
+        """See Middleware.wrap_call."""
+        return (yield)
+
+    @noop
+    def wrap_step(self, step: StepInfo) -> Wrapper:
+        """See Middleware.wrap_step."""
+        return (yield)
+
+    @noop
+    def wrap_send(self, events: list[Event]) -> Wrapper:
+        """See Middleware.wrap_send."""
+        return (yield)

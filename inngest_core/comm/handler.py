@@ -8,6 +8,7 @@ flow and answer with the same bytes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,8 @@ from ..errors import ConfigError, SigningKeyMissingError
 from ..flow.call import METHODS, answer, refuse_method
 from ..flow.site import DEFAULT_MAX_BODY, Served, Site, complete_origin
 from ..function import Function, is_async
-from ..types import EmptySentinel
 from ..wire.http import CommRequest, CommResponse
-from ..wire.names import Query, Streaming
+from ..wire.names import Header, Query, Streaming
 from ..wire.register import failure_config
 from ..wire.signing import hash_signing_key
 from .streaming import streamed
@@ -98,9 +98,22 @@ class CommHandler:
 
     async def _answer(self, request: CommRequest, blocking: bool | None) -> CommResponse:
         flow = answer(self._site, request)
-        if blocking:
-            return await self._engine.run_in_thread(flow)
-        return await self._engine.arun(flow)
+        try:
+            if blocking:
+                return await self._engine.run_in_thread(flow)
+            return await self._engine.arun(flow)
+        except asyncio.CancelledError:
+            if blocking is not None:
+                self._tell_of_lost_reply(request)
+            raise
+
+    def _tell_of_lost_reply(self, request: CommRequest) -> None:
+        self._client.logger.warning(
+            "%s, run %s: whoever called has gone before there was a reply; what has run in "
+            "this call will run again",
+            request.query.get(Query.FUNCTION_ID),
+            request.headers.get(Header.RUN_ID, "unknown"),
+        )
 
     def answer_sync(self, request: CommRequest) -> CommResponse:
         """The reply to a request, in this thread."""
@@ -160,7 +173,8 @@ def _with_failure(function: Function[Any]) -> list[Served]:
         function=function,
         handler=function.on_failure,
         blocking=not is_async(function.on_failure),
-        output_type=EmptySentinel,
+        # The output_type is of the function; what its failure handler returns is any value.
+        output_type=object,
         middleware=function.middleware,
     )
     return [own, failure]

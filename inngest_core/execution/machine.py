@@ -41,10 +41,15 @@ _TURN = Verdict(Ruling.TURN)
 _REST = Verdict(Ruling.REST)
 _REPLY = Verdict(Ruling.REPLY)
 _STRANDED = Verdict(Ruling.REST, seconds=STRANDED_SECONDS)
+_WATCH = Verdict(Ruling.REST, seconds=STRANDED_SECONDS)
 
 
 class Machine:
-    """The steps of one call. ops and failure hold what was decided, once ``decided``."""
+    """
+    The steps of one call. ops and failure hold what was decided, once ``decided``.
+
+    Until then ops holds what goes along with any reply.
+    """
 
     __slots__ = (
         "_alone",
@@ -177,10 +182,7 @@ class Machine:
         own: bool,
     ) -> Reached:
         """Record that the function reached a step; ``stand`` tells what it may do."""
-        count = self._seen.get(step_id)
-        raw, index = (step_id, None) if count is None else self._repeat(step_id, count)
-        self._count(step_id, count, raw)
-        hashed = hash_step(raw)
+        hashed, index = self._identify(step_id)
         self._alone = self._alone and own
         return Reached(hashed, step_id, index, code, name, opts, race, own)
 
@@ -246,6 +248,17 @@ class Machine:
         if not self.decided:
             self._close([op])
 
+    def go_on(self, step: Reached, memo: Any) -> None:
+        """The executing step has ended; the function continues behind it in this call."""
+        step.memo = memo
+        self._executing = None
+        self._open = self._memos
+
+    def postpone(self, step: Reached) -> None:
+        """*step* is for another call, although it might execute in this one."""
+        self._found.pop(step.id, None)
+        self._close([step.plan()])
+
     def fail(self, error: FunctionError) -> None:
         """The call is decided by an error of ours."""
         if not self.decided:
@@ -297,16 +310,21 @@ class Machine:
 
     # ---- async functions
 
-    def settle(self, turns: int, *, stranded: bool = False) -> Verdict:
+    def settle(
+        self, turns: int, *, stranded: bool = False, awaited: Reached | None = None
+    ) -> Verdict:
         """
         What happens after *turns* turns of the loop in which nothing moved.
 
-        stranded: nothing has moved for STRANDED_SECONDS.
+        stranded: nothing has moved for STRANDED_SECONDS. awaited: the waiting step
+        for which the executing one waits.
         """
         if self.decided:
             return _REPLY
-        if self._executing is not None or self.resting:
+        if self.resting:
             return _REST
+        if self._executing is not None:
+            return self._while_executing(self._executing, awaited)
         if self._target in self._found:
             return self._run(self._found[self._target])
         if self._parked:
@@ -319,6 +337,19 @@ class Machine:
             return _STRANDED
         step = next(iter(self._found.values()))
         return self._run(step) if self._decide() is Standing.RUN else _REPLY
+
+    def _while_executing(self, step: Reached, awaited: Reached | None) -> Verdict:
+        if awaited is None:
+            return _WATCH if self._found or self._parked else _REST
+        # Neither would ever go on: one step executes at a time.
+        self.fail(
+            NestedStepError(
+                f'step "{step.step_id}" waits for a task that stands at step "{awaited.step_id}", '
+                "which cannot go on before it has ended. Await that task outside of the step, and "
+                "hand over its result"
+            )
+        )
+        return _REPLY
 
     def _run(self, step: Reached) -> Verdict:
         self.begin(step)
@@ -386,7 +417,7 @@ class Machine:
         return Standing.WAIT
 
     def _close(self, ops: list[Op]) -> None:
-        self.ops = ops
+        self.ops += ops
         self.decided = True
         self._executing = None
         self._open = {}
@@ -408,7 +439,42 @@ class Machine:
         gave_up = self._withdrew or self._parked or self._found
         return 0 if gave_up else self.unasked
 
+    # ---- deferrals, which ride along in front of whatever goes out
+
+    def deferral(self, step_id: str) -> Op:
+        """The op of the next deferral of this id."""
+        hashed, index = self._identify(step_id)
+        return Op(hashed, step_id, index, Opcode.DEFER_ADD, step_id)
+
+    def knows_deferral(self, hashed: str) -> bool:
+        """Whether the server was told of a deferral, which it must not be again."""
+        return hashed in self._call.defers
+
+    def take_along(self, op: Op) -> None:
+        """Let *op* go out with the next reply."""
+        self.ops.append(op)
+
+    def abort(self, hashed: str, step_id: str) -> None:
+        """Take a deferral back, whether the server knows of it or not."""
+        if self.decided or self._leaving:
+            return
+        known = self._call.defers.get(hashed)
+        if known is None:
+            self.ops = [op for op in self.ops if op.id != hashed]
+        elif isinstance(known, dict) and known.get("abortable"):
+            opts = {"target_hashed_id": hashed}
+            op = Op(hash_step(f"abort {hashed}"), step_id, None, Opcode.DEFER_ABORT, step_id, opts)
+            if op not in self.ops:
+                self.ops.append(op)
+
     # ---- ids and the stack
+
+    def _identify(self, step_id: str) -> tuple[str, int | None]:
+        """The hash of the next use of *step_id*, and which repetition of it that is."""
+        count = self._seen.get(step_id)
+        raw, index = (step_id, None) if count is None else self._repeat(step_id, count)
+        self._count(step_id, count, raw)
+        return hash_step(raw), index
 
     def _repeat(self, step_id: str, count: int) -> tuple[str, int]:
         """The raw id and index of a repeated id, past those that the user wrote out."""

@@ -14,7 +14,11 @@ _CANCELLED = "the invoked function was cancelled"
 
 @dataclass(slots=True)
 class Op:
-    """One instruction to the server. step_id: the user's id; index: which repetition of it."""
+    """
+    One instruction to the server. step_id: the user's id; index: which repetition of it.
+
+    shown: whether middleware has seen it. text: its JSON, once that is fixed.
+    """
 
     id: str
     step_id: str
@@ -24,6 +28,12 @@ class Op:
     opts: dict[str, Any] | None = None
     data: Any = None
     error: dict[str, Any] | None = None
+    shown: bool = False
+    text: str | None = None
+
+    def plan(self) -> Op:
+        """The op that asks for this step later."""
+        return Op(self.id, self.step_id, self.index, Opcode.PLANNED, self.name, self.opts)
 
     def to_wire(self) -> dict[str, Any]:
         """The op as the server reads it."""
@@ -42,7 +52,7 @@ class Op:
         return doc
 
 
-def memo_data(memo: Any) -> Any:
+def memo_data(memo: Any, step_id: str) -> Any:
     """
     What the memo of a finished step holds.
 
@@ -52,32 +62,36 @@ def memo_data(memo: Any) -> Any:
     if not isinstance(memo, dict):
         return memo
     if memo.get("error") is not None:
-        raise_step_error(memo["error"])
+        raise_step_error(memo["error"], step_id)
     if "data" in memo and "name" not in memo:
         return memo["data"]
-    raise StepError(_CANCELLED, "InngestInvokeCancelledError", None)
+    cancelled = {"message": _CANCELLED, "name": "InngestInvokeCancelledError"}
+    raise_step_error(cancelled, step_id)
 
 
-def memo_event(memo: Any) -> dict[str, Any] | None:
+def memo_event(memo: Any, step_id: str) -> dict[str, Any] | None:
     """The event that a wait found, or None if it timed out."""
     if isinstance(memo, dict):
         if memo.get("error") is not None:
-            raise_step_error(memo["error"])
+            raise_step_error(memo["error"], step_id)
         return memo
     return None
 
 
-def raise_step_error(error: Any) -> NoReturn:
+def raise_step_error(error: Any, step_id: str) -> NoReturn:
     """Raise the error of a memo, with the error it was raised from as its cause."""
-    raise step_error(error) from _cause(error)
+    raised = step_error(error)
+    raised.step_id = step_id
+    raise raised from _cause(error)
 
 
 def step_error(error: Any) -> StepError:
     """The error of a memo as users catch it."""
     if not isinstance(error, Mapping):
         return StepError(str(error), "Error", None)
-    name = error.get("name") or "Error"
-    return StepError(str(error.get("message") or ""), str(name), error.get("stack"))
+    name, stack = error.get("name") or "Error", error.get("stack")
+    text = stack if isinstance(stack, str) else None
+    return StepError(str(error.get("message") or ""), str(name), text)
 
 
 def _cause(error: Any) -> StepError | None:

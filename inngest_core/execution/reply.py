@@ -19,11 +19,13 @@ from ..errors import (
 )
 from ..result import error_record
 from ..wire.call import CallRequest
+from ..wire.ids import hash_step
 from ..wire.names import Header, Opcode
 from ..wire.time import format_instant, instant_ms
 from .op import Op
 from .standing import Reached
 
+_COMPLETE = "complete"
 _JSON = {Header.CONTENT_TYPE: "application/json"}
 
 dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -40,9 +42,25 @@ class Reply:
 
 def json_reply(status: int, value: object, headers: dict[str, str] | None = None) -> Reply:
     """A reply whose body is the JSON of *value*."""
+    return Reply(status, _encoded(dump(value)), {**_JSON, **(headers or {})})
+
+
+def _encoded(text: str) -> bytes:
     # What UTF-8 cannot hold, half of a surrogate pair, becomes the escape that JSON has for it.
-    body = dump(value).encode("utf-8", "backslashreplace")
-    return Reply(status, body, {**_JSON, **(headers or {})})
+    return text.encode("utf-8", "backslashreplace")
+
+
+def op_text(op: Op) -> str:
+    """The JSON of an op."""
+    return dump(op.to_wire()) if op.text is None else op.text
+
+
+def fix(op: Op) -> None:
+    """Fix what an op says: its text. Raises OutputUnserializableError."""
+    try:
+        op.text = dump(op.to_wire())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unserializable(op) from error
 
 
 def value_reply(value: object) -> Reply:
@@ -53,12 +71,21 @@ def value_reply(value: object) -> Reply:
         raise _unserializable(None) from error
 
 
+def end_reply(value: object, along: list[Op]) -> Reply:
+    """The function has returned *value*, and *along* goes out with it."""
+    if not along:
+        return value_reply(value)
+    end = Op(hash_step(_COMPLETE), _COMPLETE, None, Opcode.RUN_COMPLETE, _COMPLETE, data=value)
+    return ops_reply([*along, end], {})
+
+
 def ops_reply(ops: list[Op], headers: dict[str, str]) -> Reply:
     """The server has something to do. Raises OutputUnserializableError, naming the step."""
     try:
-        return json_reply(206, [op.to_wire() for op in ops], headers)
+        texts = ",".join(map(op_text, ops))
     except (TypeError, ValueError, RecursionError) as error:
         raise _unserializable(_culprit(ops)) from error
+    return Reply(206, _encoded(f"[{texts}]"), {**_JSON, **headers})
 
 
 def error_reply(error: BaseException) -> Reply:
@@ -124,7 +151,7 @@ def _unserializable(op: Op | None) -> OutputUnserializableError:
 def _culprit(ops: list[Op]) -> Op | None:
     for op in ops:
         try:
-            dump(op.to_wire())
+            op_text(op)
         except (TypeError, ValueError, RecursionError):
-            return op
+            return None if op.code is Opcode.RUN_COMPLETE else op
     return None

@@ -15,7 +15,6 @@ from ..errors import (
     BodyError,
     FunctionNotFoundError,
     InngestError,
-    OutputUnserializableError,
     QueryError,
     RequestError,
     ServerError,
@@ -23,33 +22,26 @@ from ..errors import (
     SigningKeyMissingError,
 )
 from ..execution.machine import Machine
-from ..execution.op import Op
-from ..execution.reply import (
-    Reply,
-    error_reply,
-    fail,
-    json_reply,
-    ops_reply,
-    retry_after_header,
-    value_reply,
-)
-from ..plugin.types import StepMemos, TransformOutputResult, TransformOutputStepInfo
-from ..result import Err, Ok
-from ..types import EmptySentinel
+from ..execution.reply import Reply, error_reply, json_reply
+from ..plugin.types import StepMemos
+from ..result import Err, Ok, Outcome, Paused
 from ..wire.call import CallRequest, parse_call, parse_events, parse_steps
 from ..wire.http import CommRequest, CommResponse, HttpResponse
-from ..wire.names import Header, Opcode, Query, SyncKind
+from ..wire.names import Header, Query, SyncKind
 from ..wire.signing import sign, verify
 from . import inspect, register
+from .checkpoint import flush, new_checkpoints
 from .effect import Call, Flow
 from .fetch import fetch
+from .onion import surround
+from .outcome import reply_to
 from .pipeline import assemble, each
+from .running import Running
 from .site import Served, Site
-from .step import Running
+from .sizes import warn_of_reply, warn_of_state
 
 _PROBE_TRUST = "trust"
 _UNAUTHORIZED = "Unauthorized"
-_EXECUTED = (Opcode.STEP_RUN, Opcode.STEP_ERROR, Opcode.STEP_FAILED)
 
 
 class Timings:
@@ -200,6 +192,7 @@ def _complete(site: Site, call: CallRequest) -> Flow[None]:
     """Fetch the memos and events that were too large for the body of the call."""
     path = f"/v0/runs/{quote(call.run_id, safe='')}/"
     steps = yield from fetch(site.home, "GET", path + "actions")
+    warn_of_state(site.home.logger, call.function_id, len(steps.body))
     call.steps = parse_steps(_body_of(steps, "the memos"))
     events = yield from fetch(site.home, "GET", path + "batch")
     call.events = parse_events(_body_of(events, "the events"))
@@ -223,29 +216,53 @@ def _run(
     middleware = (*site.home.middleware, *served.middleware)
     pipeline = assemble(middleware, site.home.client, request.raw)
     machine = Machine(call, linear=served.blocking)
-    running = Running(site.home, machine, call, pipeline)
+    checkpoints = new_checkpoints(served.config.opts.checkpoint, call, site.home, request.report)
+    running = Running(site.home, machine, call, pipeline, checkpoints)
     context = site.new_context(running, call, served)
-    try:
-        since = perf_counter()
-        yield from each(pipeline.transform_input, context, served.function, StepMemos(call.steps))
-        timings.add("mw.transform_input", since)
-        if not machine.unasked:
-            yield from running.wake()
-        outcome = yield from _execute(site, served, running, context, timings)
-    finally:
-        # Even where a before-hook failed, those behind the code may clean up.
-        yield from each(pipeline.after_execution)
+    inner = _replay(site, served, running, context, timings)
+    if pipeline.wrap_call:
+        inner = surround(pipeline.wrap_call, (context, served.function), inner)
+    outcome = yield from _flushed(running, inner) if checkpoints is not None else inner
     since = perf_counter()
-    reply = yield from _reply(site, served, running, outcome)
+    reply = yield from reply_to(served, running, outcome)
     timings.add("mw.transform_output", since)
+    warn_of_reply(site.home.logger, call.function_id, machine.ops, reply)
     yield from each(pipeline.before_response)
     return reply
 
 
+def _flushed(running: Running, inner: Flow[Outcome[Any]]) -> Flow[Outcome[Any]]:
+    """The outcome of *inner*; what it raises, a cancellation too, loses no step that has ended."""
+    try:
+        return (yield from inner)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield from flush(running.checkpoints, running.home)
+        raise
+
+
+def _replay(
+    site: Site, served: Served, running: Running, context: Any, timings: Timings
+) -> Flow[Outcome[Any]]:
+    """The outcome of the code, and what middleware does around it."""
+    pipeline, memos = running.pipeline, StepMemos(running.request.steps)
+    try:
+        since = perf_counter()
+        yield from each(pipeline.transform_input, context, served.function, memos)
+        timings.add("mw.transform_input", since)
+        if not running.machine.unasked:
+            yield from running.wake()
+        return (yield from _execute(site, served, running, context, timings))
+    finally:
+        # Even where a before-hook failed, those behind the code may clean up.
+        yield from each(pipeline.after_execution)
+
+
 def _execute(
     site: Site, served: Served, running: Running, context: Any, timings: Timings
-) -> Flow[Any]:
-    """Run the user's code; its outcome, whether or not the call was decided meanwhile."""
+) -> Flow[Outcome[Any]]:
+    """Run the user's code; its outcome, Paused where the call was decided meanwhile."""
     machine = running.machine
     leave_step_context = site.enter_step_context(context)
     since = perf_counter()
@@ -262,7 +279,9 @@ def _execute(
     if not machine.decided:
         yield from running.wake()
         _warn_of_unasked(site, served, machine)
-    return outcome
+    if machine.failure is not None:
+        return Err(machine.failure)
+    return Paused() if machine.decided else outcome
 
 
 def _warn_of_unasked(site: Site, served: Served, machine: Machine) -> None:
@@ -273,75 +292,3 @@ def _warn_of_unasked(site: Site, served: Served, machine: Machine) -> None:
             served.config.id,
             machine.never_asked,
         )
-
-
-def _reply(site: Site, served: Served, running: Running, outcome: Any) -> Flow[Reply]:
-    machine = running.machine
-    if machine.failure is not None:
-        outcome = Err(machine.failure)
-    elif machine.decided:
-        yield from _transform_ops(running)
-        _log(site, running.step_error)
-        return _sent(site, ops_reply, machine.ops, retry_after_header(running.step_error))
-    result = _final_result(running, served, outcome)
-    yield from each(running.pipeline.transform_output, result)
-    if result.error is not None:
-        _log(site, result.error)
-        return error_reply(result.error)
-    return _sent(site, value_reply, result.output if result.has_output() else None)
-
-
-def _sent(site: Site, reply: Callable[..., Reply], *args: Any) -> Reply:
-    """The reply; where a value in it is not JSON, the error that says so, and the reason logged."""
-    try:
-        return reply(*args)
-    except OutputUnserializableError as error:
-        _log(site, error)
-        return error_reply(error)
-
-
-def _final_result(running: Running, served: Served, outcome: Any) -> TransformOutputResult:
-    if isinstance(outcome, Ok):
-        codec = running.codec
-        typ = codec.type_of(served.handler, served.output_type)
-        try:
-            return TransformOutputResult(None, codec.dump(outcome.value, typ), None)
-        except InngestError as error:
-            return TransformOutputResult(error, EmptySentinel, None)
-    return TransformOutputResult(outcome.error, EmptySentinel, None)
-
-
-def _transform_ops(running: Running) -> Flow[None]:
-    """Let middleware see every op that goes out, but those that are only planned."""
-    hooks = running.pipeline.transform_output
-    if not hooks:
-        return
-    for op in running.machine.ops:
-        if op.code is not Opcode.PLANNED:
-            result = _op_result(op, running.step_error)
-            yield from each(hooks, result)
-            _take_over(running, op, result)
-
-
-def _op_result(op: Op, error: Exception | None) -> TransformOutputResult:
-    finished = op.code is Opcode.STEP_RUN
-    info = TransformOutputStepInfo(op.step_id, op.code, op.opts)
-    return TransformOutputResult(error, op.data if finished else EmptySentinel, info)
-
-
-def _take_over(running: Running, op: Op, result: TransformOutputResult) -> None:
-    """Let what middleware left of a result be what is sent."""
-    op.opts = result.step.opts if result.step else op.opts
-    if op.code not in _EXECUTED:
-        return
-    if result.error is not None:
-        running.step_error = result.error
-        fail(op, result.error, running.request)
-    elif result.has_output():
-        running.step_error = None
-        op.code, op.data, op.error = Opcode.STEP_RUN, result.output, None
-
-
-def _log(site: Site, error: BaseException | None) -> None:
-    if error is not None and not getattr(error, "quiet", False):
-        site.home.logger.error("%s: %s", type(error).__name__, error, exc_info=error)

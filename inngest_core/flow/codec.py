@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import OutputUnserializableError
 from ..plugin.types import Serializer
 from ..types import EmptySentinel
-from .serializer import DefaultSerializer, beyond_json
+from .serializer import DefaultSerializer, PydanticSerializer, beyond_json, validator
 
 _CACHE_SIZE = 1024
 
@@ -23,10 +23,14 @@ _CACHE_SIZE = 1024
 class Codec:
     """A client's serializer, and what it remembers of callables."""
 
-    __slots__ = ("_by_annotation", "_by_code", "_serializer")
+    __slots__ = ("_by_annotation", "_by_code", "_loaders", "_new_loader", "_serializer")
 
     def __init__(self, serializer: Serializer) -> None:
         self._serializer = serializer
+        self._loaders: dict[Any, Callable[[Any], Any]] = {}
+        own = getattr(type(serializer), "deserialize", None)
+        plain = own is PydanticSerializer.deserialize
+        self._new_loader = validator if plain else self._deserializer
         self._by_annotation = isinstance(serializer, DefaultSerializer)
         self._by_code: dict[int, tuple[Any, Any]] = {}
 
@@ -72,7 +76,23 @@ class Codec:
 
     def load(self, value: Any, typ: Any) -> Any:
         """The value of type *typ* behind a JSON value."""
-        return value if typ is EmptySentinel else self._serializer.deserialize(value, typ)
+        if typ is EmptySentinel:
+            return value
+        try:
+            loader = self._loaders.get(typ)
+        except TypeError:
+            # Not hashable, such as Annotated with a list in it.
+            return self._serializer.deserialize(value, typ)
+        return (loader or self._learn_loader(typ))(value)
+
+    def _learn_loader(self, typ: Any) -> Callable[[Any], Any]:
+        if len(self._loaders) >= _CACHE_SIZE:
+            self._loaders.clear()
+        loader = self._loaders[typ] = self._new_loader(typ)
+        return loader
+
+    def _deserializer(self, typ: Any) -> Callable[[Any], Any]:
+        return lambda value: self._serializer.deserialize(value, typ)
 
 
 def _annotated_type(callable_: Callable[..., Any]) -> Any:

@@ -22,6 +22,7 @@ __all__ = [
     "Leave",
     "Pause",
     "Reached",
+    "Resume",
     "Ruling",
     "Send",
     "Stand",
@@ -88,5 +89,10 @@ class Leave:
     """Leave the function: its call is decided. There is no result."""
 
 
-Effect = Send | Pause | Do | Call | Stand | Leave
+@dataclass(slots=True)
+class Resume:
+    """A step has ended and the function goes on behind it; others may be next."""
+
+
+Effect = Send | Pause | Do | Call | Stand | Leave | Resume
 Flow = Generator[Effect, Any, T]

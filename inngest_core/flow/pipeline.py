@@ -1,5 +1,5 @@
 """
-Middleware, in order: before-hooks as registered, after-hooks reversed.
+Middleware, in order: before-hooks and wrappers as registered, after-hooks reversed.
 
 Which methods a middleware overrides is found out once per type; a method that
 is not overridden is not in the chain, and a client without middleware has
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Interrupt, MiddlewareError
-from .effect import Do, Effect
+from .effect import Do, Flow
+from .onion import async_in_blocking, title
 
 Hook = Callable[..., Any]
 
@@ -27,10 +28,12 @@ BEFORE = (
     "before_send_events",
 )
 AFTER = ("after_execution", "transform_output", "after_send_events")
+WRAPPERS = ("wrap_call", "wrap_step", "wrap_send")
+HOOKS = BEFORE + AFTER + WRAPPERS
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+@dataclass(slots=True)
+class MiddlewareManager:
     """The hooks of one request, bound to its middleware instances."""
 
     transform_input: tuple[Hook, ...] = ()
@@ -41,53 +44,51 @@ class Pipeline:
     after_execution: tuple[Hook, ...] = ()
     transform_output: tuple[Hook, ...] = ()
     after_send_events: tuple[Hook, ...] = ()
+    wrap_call: tuple[Hook, ...] = ()
+    wrap_step: tuple[Hook, ...] = ()
+    wrap_send: tuple[Hook, ...] = ()
 
 
-EMPTY = Pipeline()
+EMPTY = MiddlewareManager()
 
 
-def assemble(middleware: Sequence[Any], client: Any, raw_request: object) -> Pipeline:
+def assemble(middleware: Sequence[Any], client: Any, raw_request: object) -> MiddlewareManager:
     """The hooks of *middleware* for one request: classes and factories become instances."""
     if not middleware:
         return EMPTY
     instances = [_instance(item, client, raw_request) for item in middleware]
-    chains = _chains(tuple(map(type, instances)))
-    return Pipeline(
-        **{
-            name: tuple(getattr(instances[index], name) for index in indexes)
-            for name, indexes in chains.items()
-        }
-    )
+    manager = MiddlewareManager()
+    for name, indexes in _chains(tuple(map(type, instances))):
+        setattr(manager, name, tuple([getattr(instances[index], name) for index in indexes]))
+    return manager
 
 
 def has_hook(item: Any) -> bool:
     """Whether *item* has a method of the name of a hook."""
-    return any(callable(getattr(item, name, None)) for name in BEFORE + AFTER)
+    return any(callable(getattr(item, name, None)) for name in HOOKS)
 
 
 def _instance(item: Any, client: Any, raw_request: object) -> Any:
     if not callable(item):
         return item
-    name = getattr(item, "__qualname__", type(item).__qualname__)
     try:
         made = item(client, raw_request)
     except Exception as error:
-        raise MiddlewareError(f"middleware {name} could not be made: {error}") from error
+        raise MiddlewareError(f"middleware {title(item)} could not be made: {error}") from error
     if not has_hook(made):
         raise MiddlewareError(
-            f"middleware {name} made a {type(made).__name__}, which has none of the hooks"
+            f"middleware {title(item)} made a {type(made).__name__}, which has none of the hooks"
         )
     return made
 
 
 @functools.lru_cache(maxsize=256)
-def _chains(types: tuple[type, ...]) -> dict[str, tuple[int, ...]]:
-    chains = {name: _overriding(types, name) for name in BEFORE + AFTER}
-    return {
-        name: indexes[::-1] if name in AFTER else indexes
-        for name, indexes in chains.items()
-        if indexes
-    }
+def _chains(types: tuple[type, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """By hook, which of the middleware override it, in the order in which they are called."""
+    chains = ((name, _overriding(types, name)) for name in HOOKS)
+    return tuple(
+        (name, indexes[::-1] if name in AFTER else indexes) for name, indexes in chains if indexes
+    )
 
 
 def _overriding(types: tuple[type, ...], name: str) -> tuple[int, ...]:
@@ -100,11 +101,15 @@ def async_hook(middleware: Any) -> str | None:
     if callable(middleware) and not isinstance(middleware, type):
         return None
     kind = middleware if isinstance(middleware, type) else type(middleware)
-    for name in BEFORE + AFTER:
+    for name in HOOKS:
         method = getattr(kind, name, None)
-        if inspect.iscoroutinefunction(method) and not _noop(method):
-            return _title(method)
+        if method is not None and _awaits(method) and not _noop(method):
+            return title(method)
     return None
+
+
+def _awaits(method: Hook) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
 
 def noop(function: Hook) -> Hook:
@@ -117,22 +122,26 @@ def _noop(function: Hook) -> bool:
     return getattr(function, "noop", False)
 
 
-def each(hooks: tuple[Hook, ...], *args: Any) -> Generator[Effect, Any, None]:
-    """Call every hook with the same arguments."""
+def each(hooks: tuple[Hook, ...], *args: Any) -> Iterable[Any]:
+    """Call every hook with the same arguments; to be used with ``yield from``."""
+    return _each(hooks, args) if hooks else ()
+
+
+def _each(hooks: tuple[Hook, ...], args: tuple[Any, ...]) -> Flow[None]:
     for hook in hooks:
         try:
-            result = yield Do(hook, args)
+            result = hook(*args)
+            if inspect.iscoroutine(result):
+                result = yield Do(_given, (result,))
         except (MiddlewareError, Interrupt):
             raise
         except Exception as error:
-            raise MiddlewareError(f"middleware {_title(hook)} failed: {error}") from error
+            raise MiddlewareError(f"middleware {title(hook)} failed: {error}") from error
         if inspect.iscoroutine(result):
+            # Only a blocking driver leaves it unawaited.
             result.close()
-            raise MiddlewareError(
-                f"middleware {_title(hook)} is async, but the function or send is blocking; "
-                "write it as a plain def, or derive from MiddlewareSync"
-            )
+            raise MiddlewareError(async_in_blocking(hook))
 
 
-def _title(hook: Hook) -> str:
-    return getattr(hook, "__qualname__", repr(hook))
+def _given(coroutine: Any) -> Any:
+    return coroutine

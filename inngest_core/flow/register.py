@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from .fetch import fetch
 from .inspect import inspection
 from .site import Site, sync_header
 
+_MOST_SAID = 500
 _KIND_TITLES = {ServerKind.DEV.value: "a Dev Server", ServerKind.CLOUD.value: "Cloud"}
 
 
@@ -44,7 +44,9 @@ def check_kind(site: Site, request: CommRequest) -> None:
 def register(site: Site, url: str, deploy_id: str | None = None) -> Flow[HttpResponse]:
     """Register the app under *url* with the server."""
     body = dump(registration(site.app, site.configs, url)).encode()
-    path = "/fn/register" + (f"?deployId={quote(deploy_id, safe='')}" if deploy_id else "")
+    path = "/fn/register"
+    if deploy_id:
+        path += f"?deployId={quote(deploy_id, safe='', errors='replace')}"
     response = yield from fetch(site.home, "POST", path, body, {Header.FRAMEWORK: site.framework})
     return response
 
@@ -60,9 +62,8 @@ def _in_band(site: Site, request: CommRequest) -> Reply:
 
 def _out_of_band(site: Site, request: CommRequest) -> Flow[Reply]:
     try:
-        response = yield from register(site, site.url(request), request.query.get(Query.DEPLOY_ID))
-        if not 200 <= response.status < 300:
-            raise ServerError(_refusal(response))
+        response = yield from register(site, _url(site, request), _deploy_id(request))
+        _check(response)
     except InngestError as error:
         site.home.logger.error("registering %s failed: %s", site.home.config.app_id, error)
         failed = {"message": str(error), "modified": False}
@@ -71,11 +72,41 @@ def _out_of_band(site: Site, request: CommRequest) -> Flow[Reply]:
     return Reply(200, response.body, headers)
 
 
+def _url(site: Site, request: CommRequest) -> str:
+    try:
+        return site.url(request)
+    except ValueError as error:
+        # Of urllib, about a Host header that nobody can parse.
+        raise BodyError(f"the request names no address to register: {error}") from error
+
+
+def _deploy_id(request: CommRequest) -> str | None:
+    return request.query.get(Query.DEPLOY_ID)
+
+
+def _check(response: HttpResponse) -> None:
+    """Raise ServerError unless the server has accepted, and said so as Inngest does."""
+    if not 200 <= response.status < 300:
+        raise ServerError(_refusal(response))
+    if not isinstance(_document(response), dict):
+        raise ServerError(
+            f"the reply has status {response.status}, but is not that of an Inngest server: it "
+            "is no JSON object. Check the API's address"
+        )
+
+
+def _document(response: HttpResponse) -> Any:
+    """The JSON of a reply; None if it has none."""
+    try:
+        return parse_body(response.body)
+    except BodyError:
+        return None
+
+
 def _refusal(response: HttpResponse) -> str:
     """What the server said, in one line."""
-    try:
-        doc: Any = json.loads(response.body)
-    except ValueError:
+    doc: Any = _document(response)
+    if doc is None:
         doc = response.body.decode(errors="replace").strip()
-    said = (doc.get("error") or doc.get("message")) if isinstance(doc, dict) else doc
-    return f"the server refused the registration with status {response.status}: {said}"
+    said = str((doc.get("error") or doc.get("message")) if isinstance(doc, dict) else doc)
+    return f"the server refused the registration with status {response.status}: {said[:_MOST_SAID]}"

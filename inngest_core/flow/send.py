@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 from urllib.parse import quote
+
+import pydantic
 
 from ..errors import (
     EventInvalidError,
@@ -19,24 +19,26 @@ from ..errors import (
 from ..wire.event import Event, event_record
 from ..wire.http import HttpRequest, HttpResponse
 from ..wire.ids import ENTROPY_BYTES, format_seed
+from ..wire.model import Model
 from ..wire.names import MAX_EVENT_BYTES, MAX_EVENTS_PER_REQUEST, Header
-from .effect import Flow, Pause, Send
-from .pipeline import Pipeline, each
+from .effect import Flow, Send
+from .onion import outcome_of, surround
+from .persist import ATTEMPTS, persistently
+from .pipeline import MiddlewareManager, each
 from .site import Home, sdk_headers
 
-ATTEMPTS = 5
-FIRST_DELAY = 0.1
+Sessions = Mapping[str, object] | None
+
 _BRACKETS = 2
 
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-@dataclass
-class SendEventsResult:
+class SendEventsResult(Model):
     """What became of a send: the ids of the events, and the error if there was one."""
 
     error: str | None = None
-    ids: list[str] = field(default_factory=list)
+    ids: list[str] = pydantic.Field(default_factory=list)
 
 
 def as_list(events: Event | Sequence[Event]) -> list[Event]:
@@ -60,9 +62,14 @@ def _checked(found: list[Event]) -> list[Event]:
     return found
 
 
-def send_events(home: Home, events: Event | Sequence[Event], hooks: Pipeline) -> Flow[list[str]]:
+def send_events(
+    home: Home,
+    events: Event | Sequence[Event],
+    hooks: MiddlewareManager,
+    sessions: Sessions = None,
+) -> Flow[list[str]]:
     """
-    Send events and return their ids.
+    Send events and return their ids. sessions: of the run that sends them.
 
     Raises EventKeyUnspecifiedError, EventInvalidError before anything is sent,
     and SendEventsError, with the ids of those that were accepted.
@@ -70,11 +77,19 @@ def send_events(home: Home, events: Event | Sequence[Event], hooks: Pipeline) ->
     batch = as_list(events)
     if home.config.sending_key is None:
         raise EventKeyUnspecifiedError()
+    sending = outcome_of(_send(home, batch, hooks, sessions))
+    outcome = yield from surround(hooks.wrap_send, (batch,), sending)
+    return cast("list[str]", outcome.unwrap())
+
+
+def _send(
+    home: Home, batch: list[Event], hooks: MiddlewareManager, sessions: Sessions
+) -> Flow[list[str]]:
     yield from each(hooks.before_send_events, batch)
     result = SendEventsResult()
     cause: BaseException | None = None
     try:
-        for body in _bodies(_checked(batch), round(home.clock() * 1000)):
+        for body in _bodies(_checked(batch), round(home.clock() * 1000), sessions):
             result.ids += yield from _post(home, body)
     except SendEventsError as error:
         result = SendEventsResult(error=str(error), ids=result.ids + error.ids)
@@ -85,9 +100,9 @@ def send_events(home: Home, events: Event | Sequence[Event], hooks: Pipeline) ->
     return result.ids
 
 
-def _bodies(events: list[Event], now: int) -> Iterator[bytes]:
+def _bodies(events: list[Event], now: int, sessions: Sessions) -> Iterator[bytes]:
     """The bodies to post: everything is dumped before the first one leaves."""
-    dumped = [_dumped(event, index, now) for index, event in enumerate(events)]
+    dumped = [_dumped(event, index, now, sessions) for index, event in enumerate(events)]
     bodies: list[bytes] = []
     pending: list[bytes] = []
     size = _BRACKETS
@@ -104,11 +119,11 @@ def _bodies(events: list[Event], now: int) -> Iterator[bytes]:
     return iter(bodies)
 
 
-def _dumped(event: Event, index: int, now: int) -> bytes:
+def _dumped(event: Event, index: int, now: int, sessions: Sessions) -> bytes:
     if not event.name:
         raise EventInvalidError(f"events[{index}].name: an event needs a name")
     try:
-        body = _dump(event_record(event, now)).encode()
+        body = _dump(event_record(event, now, sessions)).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise EventInvalidError(
             f'events[{index}] "{event.name}": its data is not JSON: {error}'
@@ -128,20 +143,16 @@ def _post(home: Home, body: bytes) -> Flow[list[str]]:
     headers = {**sdk_headers(config), Header.EVENT_ID_SEED: seed}
     url = f"{config.event_origin}/e/{quote(config.sending_key or '', safe='')}"
     request = HttpRequest("POST", url, headers, body, config.request_timeout)
-    for attempt in range(1, ATTEMPTS + 1):
-        problem: TransportError | None = None
-        try:
-            response: HttpResponse = yield Send(request)
-        except TransportError as error:
-            problem = error
-        else:
-            if response.status < 500:
-                return _accepted(response)
-        if attempt < ATTEMPTS:
-            yield Pause(FIRST_DELAY * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
-    if problem is not None:
-        raise SendEventsError(f"sending failed after {ATTEMPTS} attempts: {problem}") from problem
+    try:
+        response = yield from persistently(lambda: _once(request))
+    except TransportError as error:
+        raise SendEventsError(f"sending failed after {ATTEMPTS} attempts: {error}") from error
     return _accepted(response)
+
+
+def _once(request: HttpRequest) -> Flow[HttpResponse]:
+    response: HttpResponse = yield Send(request)
+    return response
 
 
 def _accepted(response: HttpResponse) -> list[str]:

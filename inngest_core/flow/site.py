@@ -12,7 +12,7 @@ from ..wire.http import CommRequest
 from ..wire.names import REQUEST_VERSION, Header, SyncKind
 from ..wire.register import SDK_NAME, AppConfig, FunctionConfig
 from .codec import Codec
-from .pipeline import Pipeline, assemble
+from .pipeline import MiddlewareManager, assemble
 
 DEFAULT_MAX_BODY = 16 * 1024 * 1024
 
@@ -37,7 +37,7 @@ class Home:
     def logger(self) -> Any:
         return self.client.logger
 
-    def pipeline(self, raw_request: object = None) -> Pipeline:
+    def pipeline(self, raw_request: object = None) -> MiddlewareManager:
         """The hooks of one send outside a call."""
         return assemble(self.middleware, self.client, raw_request)
 

@@ -8,96 +8,29 @@ variables and its callable do, too.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
-from ..errors import Interrupt, MiddlewareError, OutputUnserializableError
-from ..execution.machine import Machine
-from ..execution.op import memo_data
-from ..execution.reply import step_op
+from ..errors import FunctionError, Interrupt, MiddlewareError, OutputUnserializableError
+from ..execution.op import Op
+from ..execution.reply import fix, step_op
 from ..execution.standing import Reached
-from ..types import EmptySentinel
-from ..wire.call import CallRequest
+from ..plugin.types import StepInfo
+from ..result import Outcome
 from ..wire.names import Opcode, ParallelMode
-from .codec import Codec
-from .effect import Do, Effect, Flow, Leave, Stand, Standing
-from .pipeline import Pipeline, each
-from .site import Home
+from .checkpoint import Checkpoints, flush
+from .effect import Do, Flow, Leave, Resume, Stand, Standing
+from .onion import Carried, outcome_of, surround
+from .output import show
+from .running import Running
 
 inside_step: ContextVar[bool] = ContextVar("inngest_inside_step", default=False)
 parallel_mode: ContextVar[ParallelMode] = ContextVar("inngest_mode", default=ParallelMode.WAIT)
 
 Body = Callable[[Any], Flow[Any]]
 """Executes a step, given its edited arguments or None; the result is its JSON value."""
-
-
-class Running:
-    """One call in progress, as its steps see it."""
-
-    __slots__ = (
-        "awake",
-        "codec",
-        "home",
-        "machine",
-        "perform",
-        "pipeline",
-        "request",
-        "step_error",
-        "task",
-    )
-
-    perform: Callable[[Effect], Any]
-    task: object
-
-    def __init__(
-        self, home: Home, machine: Machine, request: CallRequest, pipeline: Pipeline
-    ) -> None:
-        self.home = home
-        self.codec: Codec = home.codec
-        self.machine = machine
-        self.request = request
-        self.pipeline = pipeline
-        self.awake = False
-        """Whether everything that ran before is behind us; loggers are quiet until then."""
-        self.step_error: Exception | None = None
-
-    def connect(self, perform: Callable[[Effect], Any], task: object) -> None:
-        """Take what a driver offers to steps; task: the handler's own, None if it blocks."""
-        self.perform = perform
-        self.task = task
-
-    def value(self, memo: Any, handler: Callable[..., Any], output_type: Any) -> Any:
-        """What a step returns to the function, of its memo."""
-        try:
-            data = memo["data"]
-        except (KeyError, TypeError):
-            data = memo_data(memo)
-        typ = self.codec.type_of(handler, output_type)
-        return data if typ is EmptySentinel else self.codec.load(data, typ)
-
-    def wake(self) -> Flow[None]:
-        """Run ``after_memoization`` and ``before_execution``, once a call."""
-        if self.awake:
-            return
-        self.awake = self.machine.resting = True
-        try:
-            yield from each(self.pipeline.after_memoization)
-            yield from each(self.pipeline.before_execution)
-        finally:
-            self.machine.resting = False
-
-    def wake_inside(self) -> Flow[None]:
-        """
-        Wake in the middle of the function.
-
-        A hook that fails decides the call; the user's code must not catch its error.
-        """
-        try:
-            yield from self.wake()
-        except MiddlewareError as error:
-            self.machine.fail(error)
-            yield Leave()
 
 
 def step_flow(
@@ -144,41 +77,93 @@ def step_flow(
     return step.memo
 
 
-def execute(running: Running, step: Reached) -> Flow[None]:
-    """Execute a step and leave the function with its op."""
+def execute(running: Running, step: Reached, *, alone: bool = True) -> Flow[None]:
+    """
+    Execute a step and leave the function with its op.
+
+    alone: nothing else is left to be found, so that the function may go on behind the
+    step, if it is one whose steps are reported meanwhile.
+    """
     yield from running.wake_inside()
-    machine = running.machine
+    machine, checkpoints = running.machine, running.checkpoints
+    if checkpoints is not None and checkpoints.is_over(running.now()):
+        machine.postpone(step)
+        yield Leave()
     machine.begin(step)
-    inside = inside_step.set(True)
-    try:
-        op = step.op()
-        op.data = yield from step.body(step.input)
-    except OutputUnserializableError as error:
-        machine.fail(error)
-    except Exception as raised:
-        cause = raised.error if isinstance(raised, _Carried) else raised
-        running.step_error = cause
-        machine.finish(step_op(step, cause, running.request))
-    except Interrupt:
-        # Of a step that the callable used in another thread, where no variable told of it.
-        machine.nested()
-        raise
-    except BaseException:
-        machine.withdraw(step)
-        raise
-    else:
+    op = yield from _executed(running, step)
+    if op is not None:
+        if alone and (yield from _kept(running, step, op)):
+            return
         machine.finish(op)
-    finally:
-        inside_step.reset(inside)
     yield Leave()
 
 
-class _Carried(Exception):
-    """Carries an error through a generator that would make another one of it."""
+def _executed(running: Running, step: Reached) -> Flow[Op | None]:
+    """The op of a step that has executed; None where the call has failed."""
+    inside = inside_step.set(True)
+    try:
+        op = step.op()
+        outcome = yield from _surrounded(running, step)
+        op.data = outcome.unwrap()
+    except (MiddlewareError, OutputUnserializableError) as error:
+        running.machine.fail(error)
+        return None
+    except (Exception, SystemExit) as raised:
+        # One that exits has failed as well: the server around it is not its to end.
+        running.step_error = cast(Exception, raised)
+        return step_op(step, raised, running.request)
+    except Interrupt:
+        # Of a step that the callable used in another thread, where no variable told of it.
+        running.machine.nested()
+        raise
+    except BaseException:
+        running.machine.withdraw(step)
+        raise
+    finally:
+        inside_step.reset(inside)
+    return op
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
+
+def _kept(running: Running, step: Reached, op: Op) -> Flow[bool]:
+    """Let the function go on behind a step that has ended; False where the call ends with it."""
+    machine, checkpoints = running.machine, running.checkpoints
+    if machine.decided or checkpoints is None:
+        return False
+    try:
+        if not (yield from _report(running, checkpoints, op)):
+            return False
+    except FunctionError as error:
+        machine.fail(error)
+        return False
+    except BaseException:
+        machine.withdraw(step)
+        raise
+    machine.go_on(step, {"data": json.loads(op.text or "")["data"]})
+    yield Resume()
+    return True
+
+
+def _report(running: Running, checkpoints: Checkpoints, op: Op) -> Flow[bool]:
+    """Keep what a step has returned, and report it if it is time; False if it has none."""
+    if op.code is Opcode.STEP_RUN:
+        yield from show(running, op)
+    if op.code is not Opcode.STEP_RUN:
+        return False
+    fix(op)
+    checkpoints.pending.append(op)
+    if checkpoints.is_due(running.now()):
+        yield from flush(checkpoints, running.home)
+    return True
+
+
+def _surrounded(running: Running, step: Reached) -> Flow[Outcome[Any]]:
+    """The outcome of a step's body, as the wrappers leave it."""
+    inner = outcome_of(step.body(step.input))
+    wrappers = running.pipeline.wrap_step
+    if not wrappers:
+        return (yield from inner)
+    info = StepInfo(id=step.step_id, hashed_id=step.id, index=step.index, op=step.code)
+    return (yield from surround(wrappers, (info,), inner))
 
 
 def callable_body(
@@ -195,7 +180,7 @@ def callable_body(
             value = yield Do(handler, args if edited is None else tuple(edited))
         except StopIteration as error:
             # It cannot leave a generator as what it is.
-            raise _Carried(error) from None
+            raise Carried(error) from None
         if inspect.iscoroutine(value):
             # Only a blocking driver leaves it unawaited.
             value.close()
@@ -210,5 +195,5 @@ def gathered_flow(running: Running) -> Flow[None]:
     """Decide what a group of a blocking function has found, and leave the function."""
     step = running.machine.gathered()
     if step is not None:
-        yield from execute(running, step)
+        yield from execute(running, step, alone=False)
     yield Leave()

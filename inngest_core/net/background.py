@@ -5,19 +5,38 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+CLOSE_SECONDS = 5.0
+"""How long ``close`` waits for what still runs on the loop to leave it."""
+
+
+@dataclass(slots=True)
+class _Served:
+    """A loop, the thread that runs it, and the process in which that thread lives."""
+
+    loop: asyncio.AbstractEventLoop
+    thread: threading.Thread
+    pid: int
+
 
 class BackgroundLoop:
-    """One event loop in a thread of its own, for async functions on blocking servers."""
+    """
+    One event loop in a thread of its own, for async functions on blocking servers.
 
-    def __init__(self) -> None:
+    give_back: awaited on the loop before it ends, behind everything else.
+    """
+
+    def __init__(self, give_back: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
+        self._give_back = give_back or _nothing
+        self._served: _Served | None = None
+        # A child of a fork keeps the loop of its parent: collected, it would complain.
+        self._inherited: _Served | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """
@@ -26,39 +45,61 @@ class BackgroundLoop:
         Raises RuntimeError on the loop itself, which would wait for ever, and
         CancelledError if the loop is closed meanwhile.
         """
-        if _running() is self._ready():
+        loop = self._ready()
+        if _running() is loop:
             coroutine.close()
             raise RuntimeError(
                 "a blocking call was made on the event loop that would have to answer it; "
                 "await CommHandler.answer there"
             )
-        return asyncio.run_coroutine_threadsafe(coroutine, self._ready()).result()
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
     def close(self) -> None:
-        """Stop the loop; a later run starts a new one."""
+        """Stop the loop and wait for its end; a later run starts a new one."""
         with self._lock:
-            loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.call_soon_threadsafe(loop.stop)
+            served, self._served = self._served, None
+        if served is None:
+            return
+        if served.pid != os.getpid():
+            self._inherited = served
+            return
+        served.loop.call_soon_threadsafe(served.loop.stop)
+        if served.thread is not threading.current_thread():
+            served.thread.join(CLOSE_SECONDS)
 
     def _ready(self) -> asyncio.AbstractEventLoop:
+        served = self._served
+        # A thread does not survive a fork: the child starts its own.
+        if served is None or served.pid != os.getpid():
+            served = self._started()
+        return served.loop
+
+    def _started(self) -> _Served:
         with self._lock:
-            # A thread does not survive a fork: the child starts its own.
-            if self._loop is None or self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=_serve, args=(self._loop,), name="inngest-loop", daemon=True
-                ).start()
-            return self._loop
+            served = self._served
+            if served is None or served.pid != os.getpid():
+                self._inherited = served
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(
+                    target=_serve, args=(loop, self._give_back), name="inngest-loop", daemon=True
+                )
+                served = self._served = _Served(loop, thread, os.getpid())
+                thread.start()
+            return served
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+async def _nothing() -> None: ...
+
+
+def _serve(
+    loop: asyncio.AbstractEventLoop, give_back: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
     asyncio.set_event_loop(loop)
     try:
         while not _stopped(loop):
             pass
         _finish(loop)
+        loop.run_until_complete(give_back())
     finally:
         loop.close()
 

@@ -6,12 +6,13 @@ A step that cannot return is left by raising Interrupt through the user's code.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import Interrupt
-from ..flow.effect import Call, Do, Effect, Flow, Leave, Pause, Send, Stand
+from ..flow.effect import Call, Do, Effect, Flow, Leave, Pause, Resume, Send, Stand
 from ..plugin.types import BlockingTransport
 from ..result import Err, Ok, Outcome, Paused
 
@@ -40,16 +41,18 @@ def run(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
 class BlockingDriver:
     """Performs effects with a blocking transport, made when it is first needed."""
 
-    __slots__ = ("_new_transport", "_perform_by_type", "_transport")
+    __slots__ = ("_lock", "_new_transport", "_perform_by_type", "_transport")
 
     def __init__(self, new_transport: Callable[[], BlockingTransport]) -> None:
         self._new_transport = new_transport
         self._transport: BlockingTransport | None = None
+        self._lock = threading.Lock()
         self._perform_by_type: dict[type, Callable[[Any], Any]] = {
             Call: self._call,
             Do: _do,
             Leave: _leave,
             Pause: _pause,
+            Resume: _resume,
             Send: self._send,
             Stand: _leave,
         }
@@ -68,9 +71,14 @@ class BlockingDriver:
             self._transport.close()
 
     def _send(self, effect: Send) -> Any:
-        if self._transport is None:
-            self._transport = self._new_transport()
-        return self._transport.send(effect.request)
+        return (self._transport or self._open()).send(effect.request)
+
+    def _open(self) -> BlockingTransport:
+        # Threads that send first at the same moment share what one of them opens.
+        with self._lock:
+            if self._transport is None:
+                self._transport = self._new_transport()
+            return self._transport
 
     def _call(self, effect: Call) -> Outcome[Any]:
         effect.connect(self.perform, None)
@@ -78,7 +86,8 @@ class BlockingDriver:
             return Ok(effect.handler(effect.context))
         except Interrupt:
             return Paused()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # What one function exits from is its call, and not the server around it.
             return Err(error)
 
 
@@ -88,6 +97,10 @@ def _do(effect: Do) -> Any:
 
 def _pause(effect: Pause) -> None:
     time.sleep(effect.seconds)
+
+
+def _resume(effect: Resume) -> None:
+    """Nobody else waits in a blocking function."""
 
 
 def _leave(effect: Stand | Leave) -> Any:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ..flow.effect import Call, Effect, Leave, Reached, Ruling, Stand, Standing, Verdict
+from ..flow.effect import Call, Effect, Leave, Reached, Resume, Ruling, Stand, Standing, Verdict
 from ..result import Err, Ok, Outcome, Paused
 from .pulse import Pulse
 
@@ -45,6 +45,7 @@ class Conductor:
         "_stranded",
         "_task",
         "_turning",
+        "_waiting",
     )
 
     def __init__(self, effect: Call, perform_by_type: dict[type, Callable[[Any], Any]]) -> None:
@@ -55,12 +56,15 @@ class Conductor:
             **perform_by_type,
             Stand: self._stand,
             Leave: self._leave,
+            Resume: self._resume,
         }
         self._quiet = 0
         self._turning = False
         self._stranded: asyncio.TimerHandle | None = None
         # Tasks that wait in a step, execute one, or are leaving it.
         self._inside: set[asyncio.Task[Any]] = set()
+        # Those of them that wait, and where.
+        self._waiting: dict[asyncio.Future[Any], Reached] = {}
         self._outcome: asyncio.Future[Outcome[Any]] = self._loop.create_future()
         self._pulse = Pulse(self._loop)
         self._task: asyncio.Task[None] = self._loop.create_task(self._function())
@@ -76,7 +80,7 @@ class Conductor:
             raise
         except BaseException as error:
             self._end(Err(error))
-            if not isinstance(error, Exception):
+            if not isinstance(error, (Exception, SystemExit)):
                 raise
         else:
             self._end(outcome)
@@ -114,6 +118,7 @@ class Conductor:
             return await awaitable
         finally:
             self._inside.discard(task)
+            self._waiting.pop(task, None)
             del task
             # Others may be next: hooks have run, or the step is about to be withdrawn.
             if not self._loop.is_closed():
@@ -123,6 +128,7 @@ class Conductor:
         if self._outcome.done():
             return _refuse()
         effect.step.waiter = future = self._loop.create_future()
+        self._waiting[_current_task()] = effect.step
         self._moved()
         return future
 
@@ -132,6 +138,9 @@ class Conductor:
             # It leaves by itself: a cancellation on top would break into its finally blocks.
             raise asyncio.CancelledError
         return _refuse() if self._outcome.done() else self._loop.create_future()
+
+    def _resume(self, effect: Resume) -> None:
+        self._moved()
 
     # ---- turns of the loop
 
@@ -169,7 +178,13 @@ class Conductor:
 
     def _strand(self) -> None:
         self._stranded = None
-        self._obey(self._settle(self._quiet, stranded=True))
+        self._obey(self._settle(self._quiet, stranded=True, awaited=self._awaited()))
+
+    def _awaited(self) -> Reached | None:
+        """The waiting step without which a task that executes one will never go on."""
+        executing = (task for task in self._inside if task not in self._waiting)
+        found = (_awaited_by(task, self._waiting, set()) for task in executing)
+        return next(filter(None, found), None)
 
     # ---- the end
 
@@ -225,6 +240,26 @@ class Conductor:
             if not self._inside or self._task.done():
                 return
             await asyncio.sleep(0)
+
+
+def _awaited_by(
+    future: asyncio.Future[Any],
+    waiting: Mapping[asyncio.Future[Any], Reached],
+    seen: set[asyncio.Future[Any]],
+) -> Reached | None:
+    """
+    The waiting step on which all depends that *future* still awaits, None if there is none.
+
+    What a task awaits is no secret, but has no public name: where another kind of
+    task has no such attribute, nothing is found.
+    """
+    if future in waiting:
+        return waiting[future]
+    seen.add(future)
+    awaited = [getattr(future, "_fut_waiter", None), *getattr(future, "_children", ())]
+    open_ = [one for one in awaited if one is not None and not one.done() and one not in seen]
+    found = [_awaited_by(one, waiting, seen) for one in open_]
+    return found[0] if all(found) and found else None
 
 
 async def _refuse() -> Any:

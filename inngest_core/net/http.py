@@ -8,6 +8,7 @@ threads, one for each event loop, and new ones after a fork.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ class HttpxTransport:
 
         client = self._ready()
         try:
-            response = client.request(**_arguments(request))
+            response = client.send(_built(client, request))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _failure(request, error) from error
         return _response(response)
@@ -65,7 +66,7 @@ class AsyncHttpxTransport:
 
         client = self._ready()
         try:
-            response = await client.request(**_arguments(request))
+            response = await client.send(_built(client, request))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _failure(request, error) from error
         return _response(response)
@@ -85,17 +86,32 @@ class AsyncHttpxTransport:
         return client
 
 
-def _arguments(request: HttpRequest) -> dict[str, Any]:
+def _built(client: httpx.Client | httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
     import httpx
 
-    return {
-        "method": request.method,
-        "url": request.url,
-        "headers": request.headers,
-        "content": request.body,
+    built = client.build_request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        content=request.body,
         # Waiting for a free connection does not count: what is on the wire ends in time.
-        "timeout": httpx.Timeout(request.timeout, pool=None),
-    }
+        timeout=httpx.Timeout(request.timeout, pool=None),
+    )
+    built.url = _shown_as_origin()(built.url)
+    return built
+
+
+@functools.cache
+def _shown_as_origin() -> type[httpx.URL]:
+    import httpx
+
+    class ShownAsOrigin(httpx.URL):
+        """httpx logs every address at level INFO, and a path may hold the event key."""
+
+        def __str__(self) -> str:
+            return f"{self.scheme}://{self.netloc.decode()}"
+
+    return ShownAsOrigin
 
 
 def _response(response: httpx.Response) -> HttpResponse:
@@ -104,10 +120,8 @@ def _response(response: httpx.Response) -> HttpResponse:
 
 
 def _failure(request: HttpRequest, error: Exception) -> TransportError:
-    # The path of an event request holds the event key: only the origin is named.
-    origin = "/".join(request.url.split("/", 3)[:3])
     detail = str(error) or type(error).__name__
-    return TransportError(f"no reply from {origin}: {detail}")
+    return TransportError(f"no reply from {request.origin}: {detail}")
 
 
 @hookimpl(trylast=True)

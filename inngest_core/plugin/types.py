@@ -90,6 +90,20 @@ class Framework:
     serve: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class StepInfo:
+    """
+    The step that is about to execute.
+
+    id: the user's; hashed_id: the wire's; index: which repetition of the id, None for the first.
+    """
+
+    id: str
+    hashed_id: str
+    index: int | None
+    op: Opcode
+
+
 @dataclasses.dataclass
 class TransformOutputStepInfo:
     """The step whose output is transformed. opts: what is sent, open to change."""
@@ -120,6 +134,11 @@ class Memo:
     def __init__(self, memos: dict[str, Any], hashed_id: str) -> None:
         self._memos = memos
         self._hashed_id = hashed_id
+
+    @property
+    def hashed_id(self) -> str:
+        """The hash of the step's id, by which the server knows the step."""
+        return self._hashed_id
 
     @property
     def data(self) -> Any:

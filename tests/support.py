@@ -27,7 +27,7 @@ EVENT: dict[str, Any] = {"data": {"n": 1}, "id": "e1", "name": "test/event", "ts
 ANY = TriggerEvent(event="test/event")
 RUN_ID = "01M81CV4SR9WGEDKMNJWE4XNQ5"
 TIMED_OUT: None = None
-_PAUSES = {"Sleep", "WaitForEvent", "InvokeFunction"}
+_PAUSES = {"AIGateway", "Gateway", "InvokeFunction", "Sleep", "WaitForEvent", "WaitForSignal"}
 
 
 def new_client(**options: Any) -> Inngest:
@@ -75,8 +75,9 @@ def post(
     attempt: int = 0,
     max_attempts: int = 5,
     fn_id: str = "app-fn",
+    defers: Mapping[str, Any] | None = None,
 ) -> CommRequest:
-    """A call. steps and stack: by raw id; the stack is in the order of steps unless given."""
+    """A call. All by raw id; the stack is in the order of steps unless given."""
     memos = dict(steps or {})
     return _post(
         fn_id,
@@ -86,6 +87,7 @@ def post(
         plan_only,
         attempt,
         max_attempts,
+        {hash_step(raw): known for raw, known in (defers or {}).items()},
     )
 
 
@@ -97,6 +99,7 @@ def _post(
     plan_only: bool,
     attempt: int,
     max_attempts: int,
+    defers: Mapping[str, Any],
 ) -> CommRequest:
     ctx = {
         "attempt": attempt,
@@ -106,7 +109,14 @@ def _post(
         "run_id": RUN_ID,
         "stack": {"current": len(stack), "stack": stack},
     }
-    body = {"ctx": ctx, "event": EVENT, "events": [EVENT], "steps": memos, "version": 2}
+    body = {
+        "ctx": ctx,
+        "defers": dict(defers),
+        "event": EVENT,
+        "events": [EVENT],
+        "steps": memos,
+        "version": 2,
+    }
     return CommRequest(
         method="POST",
         url=f"http://app.example/api/inngest?fnId={fn_id}&stepId={step_id}",
@@ -193,7 +203,7 @@ class Run:
     """
     One run, played to its end by ``play``.
 
-    table: by step id, the memo that a wait or invoke ends with. overlapping: targeted
+    table: by step id, the memo that what the server does ends with. overlapping: targeted
     calls begin when they are planned, so that none sees what the others have brought.
     """
 
@@ -207,6 +217,7 @@ class Run:
     calls: list[Call] = field(default_factory=list)
     memos: dict[str, Any] = field(default_factory=dict)
     stack: list[str] = field(default_factory=list)
+    defers: dict[str, Any] = field(default_factory=dict)
     output: Any = None
     error: dict[str, Any] | None = None
     ended: bool = False
@@ -217,6 +228,7 @@ class Run:
         self._known: set[str] = set()
         self._names: dict[str, str] = {}
         self._racing: set[str] = set()
+        self._deferred: dict[str, dict[str, Any]] = {}
 
     def play(self) -> Run:
         while not self.ended:
@@ -241,6 +253,13 @@ class Run:
         """The ids of the steps that ended, in that order."""
         return [self._names[hashed] for hashed in self.stack]
 
+    @property
+    def started(self) -> list[tuple[str, Any]]:
+        """What starts now that the run has ended: the function and input of each deferral."""
+        abortable = [hashed for hashed, known in self.defers.items() if known["abortable"]]
+        deferred = [self._deferred[hashed]["opts"] for hashed in abortable]
+        return [(opts["fn_slug"], opts["input"]) for opts in deferred]
+
     def _do(self, job: Job) -> None:
         if job.kind == "pause":
             self._end_step(job.op["id"], self.table.get(job.op["displayName"], TIMED_OUT))
@@ -257,6 +276,7 @@ class Run:
             job.target is not None,
             job.attempt,
             self.max_attempts,
+            self.defers,
         )
         response = self.answer(request)
         body = json.loads(response.body)
@@ -277,7 +297,10 @@ class Run:
         self._jobs.append(job)
         return True
 
-    def _obey(self, job: Job, batch: list[dict[str, Any]]) -> None:
+    def _obey(self, job: Job, found: list[dict[str, Any]]) -> None:
+        batch = [op for op in found if not self._defer(op)]
+        if not batch and not self.ended:
+            self._jobs.append(Job("discovery"))
         if len(batch) > 1:
             assert not any(op["op"] == "StepRun" for op in batch), "doubles the next discovery"
             self._pending |= {op["id"] for op in batch if not _races(op)}
@@ -286,6 +309,22 @@ class Run:
             if _races(op):
                 self._racing.add(op["id"])
             self._take(job, op)
+
+    def _defer(self, op: dict[str, Any]) -> bool:
+        """Whether *op* only says what happens at the end."""
+        if op["op"] == "DeferAdd":
+            assert op["id"] not in self.defers, f"{op['displayName']} was deferred again"
+            self._deferred[op["id"]] = op
+            self.defers[op["id"]] = {"abortable": True}
+        elif op["op"] == "DeferAbort":
+            target = op["opts"]["target_hashed_id"]
+            assert self.defers[target]["abortable"], f"{op['displayName']} was aborted again"
+            self.defers[target] = {"abortable": False}
+        elif op["op"] == "RunComplete":
+            self.output, self.ended = op["data"], True
+        else:
+            return False
+        return True
 
     def _take(self, job: Job, op: dict[str, Any]) -> None:
         kind, hashed = op["op"], op["id"]

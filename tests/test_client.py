@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from typing import Any
 
 import pytest
 
 import inngest_core as inngest
 from inngest_core import ConfigError, Inngest, TriggerCron, TriggerEvent
+from inngest_core.errors import TransportError
 
 from .flow.wiring import EVENT_KEY, FALLBACK, KEY, Server, ask, call_of, client_of, cloud_client
 
@@ -267,3 +269,15 @@ def test_a_closed_client_opens_again() -> None:
 def test_a_client_that_did_nothing_can_be_closed() -> None:
     client_of().close()
     asyncio.run(client_of().aclose())
+
+
+def test_the_request_timeout_is_of_each_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Every delay between two attempts is a multiple of it.
+    monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
+    server = Server([TransportError("timed out")])
+    client = client_of(server, request_timeout="2500ms")
+    with pytest.raises(inngest.SendEventsError, match="after 5 attempts: timed out"):
+        client.send_sync(inngest.Event(name="a"))
+    with pytest.raises(inngest.SendEventsError):
+        asyncio.run(client.send(inngest.Event(name="a")))
+    assert [request.timeout for request in server.requests] == [2.5] * 10

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from inngest_core import Inngest
 from inngest_core.env import Config, resolve
 from inngest_core.errors import ConfigError
 from inngest_core.wire.names import ServerKind, Streaming
@@ -331,3 +333,42 @@ def test_no_key_is_shown() -> None:
     for secret in SECRETS:
         assert secret not in repr(config)
         assert secret not in repr(with_options)
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        ("fatal", logging.CRITICAL),
+        ("error", logging.ERROR),
+        ("warn", logging.WARNING),
+        ("INFO", logging.INFO),
+        ("debug", logging.DEBUG),
+        ("silent", logging.CRITICAL + 1),
+    ],
+)
+def test_the_level_of_our_own_logger(
+    monkeypatch: pytest.MonkeyPatch, value: str, level: int
+) -> None:
+    logger = logging.getLogger("inngest")
+    before = logger.level
+    try:
+        monkeypatch.setenv("INNGEST_LOG_LEVEL", value)
+        assert Inngest(app_id="a").logger is logger
+        assert logger.level == level
+        monkeypatch.delenv("INNGEST_LOG_LEVEL")
+        assert Inngest(app_id="a").logger.level == level
+    finally:
+        logger.setLevel(before)
+
+
+def test_an_unknown_level_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(
+        ConfigError, match=r'INNGEST_LOG_LEVEL: expected one of fatal, .*got "loud"'
+    ):
+        resolve(app_id="a", environ={"INNGEST_LOG_LEVEL": "loud"})
+
+
+def test_sessions_go_along_unless_they_are_told_not_to() -> None:
+    assert resolve(app_id="a", environ={}).propagate_sessions
+    off = {"INNGEST_SESSION_PROPAGATION": "false"}
+    assert not resolve(app_id="a", environ=off).propagate_sessions

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import functools
 import inspect
+import pickle
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import inngest_core.errors as errors
 from inngest_core.errors import (
+    BodyError,
     InngestError,
     NonRetriableError,
     RetryAfterError,
@@ -96,3 +101,52 @@ def test_every_error_has_a_code_and_a_status_for_the_wire() -> None:
     for name, found in classes().items():
         assert re.fullmatch(r"[a-z_]+", found.code), name  # type: ignore[attr-defined]
         assert 400 <= found.status < 600, name  # type: ignore[attr-defined]
+
+
+class Declined(NonRetriableError):
+    """A user's own, whose arguments are not its message."""
+
+    def __init__(self, card: str, reason: str) -> None:
+        super().__init__(f"{card}: {reason}")
+        self.card = card
+
+
+ERRORS: list[InngestError] = [
+    StepError("bad value", "ValueError", "Traceback …"),
+    RetryAfterError("later", 60_000, quiet=True),
+    RetryAfterError(None, datetime.datetime(2030, 1, 1)),
+    SendEventsError("no", ["a", "b"]),
+    NonRetriableError("no way", quiet=True),
+    BodyError("what", code="odd"),
+    Declined("visa", "expired"),
+]
+
+
+def pickled(error: InngestError, protocol: int = pickle.DEFAULT_PROTOCOL) -> InngestError:
+    found: InngestError = pickle.loads(pickle.dumps(error, protocol))
+    return found
+
+
+COPIES: list[Callable[[InngestError], InngestError]] = [
+    copy.copy,
+    copy.deepcopy,
+    *(functools.partial(pickled, protocol=n) for n in range(pickle.HIGHEST_PROTOCOL + 1)),
+]
+
+
+@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_is_the_same_in_another_process(
+    error: InngestError, copied: Callable[[InngestError], InngestError]
+) -> None:
+    found = copied(error)
+    assert type(found) is type(error)
+    assert (vars(found), found.args) == (vars(error), error.args)
+    assert (found.message, found.name, found.stack) == (error.message, error.name, error.stack)
+    assert (found.code, found.retriable, found.quiet) == (error.code, error.retriable, error.quiet)
+
+
+def test_a_note_on_an_error_survives_as_well() -> None:
+    error = NonRetriableError("no")
+    error.__notes__ = ["seen"]  # type: ignore[attr-defined,unused-ignore]
+    assert pickled(error).__notes__ == ["seen"]  # type: ignore[attr-defined,unused-ignore]

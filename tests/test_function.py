@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -76,6 +77,36 @@ def test_without_one_there_is_none() -> None:
     function = client_of().create_function(fn_id="f", trigger=TRIGGER)(plain)
     assert function.on_failure_fn_id is None
     assert function.is_on_failure_handler_async is None
+
+
+@dataclasses.dataclass
+class Apology:
+    to: str
+
+
+class Naming:
+    """A serializer that names the type by which it was asked."""
+
+    def serialize(self, obj: object, typ: object) -> object:
+        return [str(obj), getattr(typ, "__name__", None)]
+
+    def deserialize(self, obj: object, typ: object) -> object:
+        return obj
+
+
+def apologise(ctx: Any) -> Any:
+    return Apology("you")
+
+
+def test_what_a_failure_handler_returns_passes_the_serializer_without_a_type() -> None:
+    def answered(**arguments: Any) -> Any:
+        client = client_of(**arguments)
+        options: dict[str, Any] = {"on_failure": apologise, "output_type": int}
+        client.create_function(fn_id="f", trigger=TRIGGER, **options)(plain)
+        return document(ask(client, call_of("shop-f-failure")))
+
+    assert answered() == {"to": "you"}
+    assert answered(serializer=Naming()) == ["Apology(to='you')", "object"]
 
 
 def test_a_failure_handler_is_registered_for_the_failures_of_its_function_only() -> None:

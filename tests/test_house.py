@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("inngest_core", "inngest_contrib")
-TOX_ENVIRONMENTS = ("lint", "type", "docs", "py310", "py311", "py312", "py313", "min")
+TOX_ENVIRONMENTS = ("lint", "type", "docs", "py310", "py311", "py312", "py313", "min", "parity")
 
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?P<operator>[=<>!~]+)(?P<version>[^;,\s]+)")
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from inngest_core import ConfigError, Inngest, Middleware, MiddlewareSync
-from inngest_core.flow.pipeline import AFTER, BEFORE
+from inngest_core import ConfigError, Inngest, Middleware, MiddlewareSync, Ok
+from inngest_core.flow.pipeline import HOOKS, WRAPPERS
 
 from .flow.wiring import client_of
 
-HOOKS = BEFORE + AFTER
+WATCHING = [hook for hook in HOOKS if hook not in WRAPPERS]
 
 
 @pytest.mark.parametrize("base", [Middleware, MiddlewareSync])
@@ -30,7 +30,7 @@ def test_every_hook_is_there_and_none_other(base: type) -> None:
 
 
 @pytest.mark.parametrize("base", [Middleware, MiddlewareSync])
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", WATCHING)
 def test_a_hook_that_is_called_through_super_does_nothing(base: Any, hook: str) -> None:
     method = getattr(base(client_of(), None), hook)
     arguments = [None] * len(inspect.signature(method).parameters)
@@ -38,6 +38,17 @@ def test_a_hook_that_is_called_through_super_does_nothing(base: Any, hook: str) 
     if base is Middleware:
         result = asyncio.run(result)
     assert result is None
+
+
+@pytest.mark.parametrize("base", [Middleware, MiddlewareSync])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapper_that_is_called_through_super_keeps_the_outcome(base: Any, wrapper: str) -> None:
+    method = getattr(base(client_of(), None), wrapper)
+    generator = method(*[None] * len(inspect.signature(method).parameters))
+    assert next(generator) is None
+    with pytest.raises(StopIteration) as end:
+        generator.send(outcome := Ok(1))
+    assert end.value.value is outcome
 
 
 @pytest.mark.parametrize("wrong", ["x", 5, object()])

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import contextvars
 import json
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -89,6 +90,14 @@ class Blocking:
     def nests(ctx: Any) -> Any:
         return ctx.step.run("a", lambda: ctx.step.run("b", giving(1)))
 
+    @staticmethod
+    def exits(ctx: Any) -> Any:
+        sys.exit(3)
+
+    @staticmethod
+    def step_exits(ctx: Any) -> Any:
+        return ctx.step.run("a", sys.exit, 3)
+
 
 class Awaiting:
     @staticmethod
@@ -137,6 +146,14 @@ class Awaiting:
 
         return await ctx.step.run("a", outer)
 
+    @staticmethod
+    async def exits(ctx: Any) -> Any:
+        sys.exit(3)
+
+    @staticmethod
+    async def step_exits(ctx: Any) -> Any:
+        return await ctx.step.run("a", sys.exit, 3)
+
 
 FAILED = {"error": {"message": "m", "name": "E", "stack": "Traceback: s"}}
 EVENT = {"data": {}, "id": "e", "name": "e", "ts": 1}
@@ -160,6 +177,9 @@ CALLS: list[tuple[str, CommRequest]] = [
     ("catches", post({"a": FAILED})),
     ("catches", post({"a": {"error": "text only"}})),
     ("nests", post()),
+    ("exits", post()),
+    ("step_exits", post()),
+    ("step_exits", post(attempt=4)),
 ]
 BAD: list[CommRequest] = [
     post(fn_id="app-unknown"),
@@ -203,6 +223,22 @@ def test_four_cells_give_one_answer(
     assert comparable(one) == comparable(two) == comparable(three) == comparable(four)
     if one.status < 400 or name in ("not_json", "step_not_json"):
         assert one.body == three.body
+
+
+@pytest.mark.parametrize("new_loop", NEW_LOOPS)
+def test_what_a_function_exits_from_is_its_call_and_not_the_server(
+    new_loop: Callable[[], Any],
+) -> None:
+    for response in cells("exits", new_loop, post()):
+        assert response.status == 500
+        assert response.headers["x-inngest-no-retry"] == "false"
+        error = json.loads(response.body)
+        assert (error["name"], error["message"], error["code"]) == ("SystemExit", "3", "unknown")
+        assert "sys.exit(3)" in error["stack"]
+    for attempt, code in ((0, "StepError"), (4, "StepFailed")):
+        for response in cells("step_exits", new_loop, post(attempt=attempt)):
+            (op,) = json.loads(response.body)
+            assert (op["op"], op["error"]["name"]) == (code, "SystemExit")
 
 
 @pytest.mark.parametrize("request_", BAD)
@@ -279,6 +315,40 @@ def test_a_whole_run_is_the_same_in_all_cells() -> None:
                 run = Run(one, table=table).play()
                 results.append((run.result, run.trace))
     assert results == [([1, None, "grown", None], ["?", "a", "?"])] * 4
+
+
+@pytest.mark.parametrize("new_loop", NEW_LOOPS)
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_a_reply_for_which_nobody_waits_any_more_is_not_lost_silently(
+    kind: str, new_loop: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def blocking(ctx: Any) -> None:
+        begun.set()
+        may_end.wait(5)
+
+    async def awaiting(ctx: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    client = new_client()
+    door = endpoint(blocking if kind == "blocking" else awaiting, client=client)
+
+    async def leaving() -> None:
+        task = asyncio.ensure_future(door.answer(post()))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    loop = new_loop()
+    loop.run_until_complete(leaving())
+    may_end.set()
+    loop.close()
+    client.close()
+    assert "app-fn, run unknown: whoever called has gone" in caplog.text
 
 
 # ---- what is served

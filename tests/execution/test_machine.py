@@ -68,6 +68,7 @@ def request(
         use_api=False,
         stack=[hash_step(raw) for raw in (steps if stack is None else stack)],
         steps=found,
+        defers={},
         event={},
         events=[],
         request_id=None,
@@ -410,6 +411,19 @@ def test_nothing_is_decided_while_a_step_executes_but_then_its_op_decides() -> N
     assert planned(machine) == [("StepRun", "a")]
 
 
+def test_a_step_that_waits_for_another_that_waits_for_it_has_failed() -> None:
+    machine = Machine(request(), linear=False)
+    first, second = reach(machine, "a"), reach(machine, "b", own=False)
+    machine.stand(first)
+    machine.settle(rules.ALONE_TURNS)
+    machine.stand(second)
+    verdict = machine.settle(0)
+    assert (verdict.ruling, verdict.seconds) == (Ruling.REST, 10)
+    assert machine.settle(0, stranded=True).ruling is Ruling.REST
+    assert machine.settle(0, stranded=True, awaited=second).ruling is Ruling.REPLY
+    assert isinstance(machine.failure, NestedStepError)
+
+
 def test_after_the_executing_step_is_withdrawn_the_others_are_decided() -> None:
     machine = Machine(request(), linear=False)
     step = reach(machine, "a")
@@ -527,3 +541,54 @@ def test_a_branch_that_is_being_left_finds_no_further_step_and_takes_no_memo() -
         machine.end_branch()
         assert machine.recall("c") == data("c")
     assert machine.gathered() is not None
+
+
+# ---- deferrals
+
+
+def deferring(defers: dict[str, Any] | None = None, steps: list[str] | None = None) -> Machine:
+    call = request(steps)
+    call.defers = {hash_step(raw): known for raw, known in (defers or {}).items()}
+    return Machine(call, linear=True)
+
+
+def test_a_deferral_goes_in_front_of_what_decides_the_call() -> None:
+    machine = deferring()
+    machine.take_along(machine.deferral("d"))
+    machine.take_along(machine.deferral("d"))
+    step = machine.reach("nap", Opcode.SLEEP, name="nap", opts=None, race=False, own=True)
+    assert machine.stand(step) is Standing.WAIT
+    assert [op.id for op in machine.ops] == [hash_step(raw) for raw in ("d", "d:1", "nap")]
+    assert machine.decided
+
+
+def test_a_deferral_is_no_memo_that_anybody_asks_for() -> None:
+    memos = CountingMemos({hash_step("a"): data(1)})
+    call = request(memos=memos)
+    call.defers = {hash_step("d"): {"abortable": True}}
+    machine = Machine(call, linear=True)
+    memos.uses.clear()
+    assert machine.knows_deferral(machine.deferral("d").id)
+    assert not machine.knows_deferral(machine.deferral("e").id)
+    assert machine.unasked == 1
+    assert not memos.uses
+
+
+def test_an_abort_is_told_of_what_is_known_and_forgets_what_is_not() -> None:
+    machine = deferring({"known": {"abortable": True}, "over": {"abortable": False}})
+    new = machine.deferral("new")
+    machine.take_along(new)
+    for name in ("known", "over", "new", "known", "strange"):
+        machine.abort(hash_step(name), name)
+    (abort,) = machine.ops
+    assert (abort.code, abort.opts) == (
+        Opcode.DEFER_ABORT,
+        {"target_hashed_id": hash_step("known")},
+    )
+
+
+def test_after_the_decision_an_abort_comes_too_late() -> None:
+    machine = deferring({"known": {"abortable": True}})
+    machine.nested()
+    machine.abort(hash_step("known"), "known")
+    assert machine.ops == []

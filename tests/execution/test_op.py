@@ -41,7 +41,7 @@ def test_an_op_carries_either_data_or_an_error() -> None:
     ],
 )
 def test_a_memo_holds_data(memo: Any, data: Any) -> None:
-    assert memo_data(memo) == data
+    assert memo_data(memo, "a") == data
 
 
 @pytest.mark.parametrize(
@@ -52,19 +52,21 @@ def test_a_memo_holds_data(memo: Any, data: Any) -> None:
         ({}, ("", "Error", None)),
         ("text", ("text", "Error", None)),
         ({"message": None, "name": None, "noRetry": True}, ("", "Error", None)),
+        ({"message": [1], "name": 2, "stack": {"a": 3}}, ("[1]", "2", None)),
     ],
 )
 def test_or_an_error_in_whatever_shape(error: Any, fields: tuple[Any, ...]) -> None:
     with pytest.raises(StepError) as info:
-        memo_data({"error": error})
+        memo_data({"error": error}, "a")
     assert (info.value.message, info.value.name, info.value.stack) == fields
     assert info.value.__cause__ is None
+    assert info.value.step_id == "a"
     assert not info.value.retriable
 
 
 def test_a_wait_holds_the_event_as_it_is() -> None:
     event = {"data": {"error": "x"}, "id": "e", "name": "n", "ts": 1}
-    assert memo_event(event) == event
-    assert memo_event(None) is None
+    assert memo_event(event, "a") == event
+    assert memo_event(None, "a") is None
     with pytest.raises(StepError):
-        memo_event({"error": {"message": "m"}})
+        memo_event({"error": {"message": "m"}}, "a")

@@ -177,13 +177,13 @@ async def _gather(branches: tuple[Callable[[], Any], ...]) -> Any:
 
 
 async def _parallel(branches: tuple[Callable[[], Any], ...]) -> Any:
-    from inngest_core.steps import Group
+    from inngest_core.groups import Group
 
     return await Group().parallel(branches)
 
 
 async def _race(branches: tuple[Callable[[], Any], ...]) -> Any:
-    from inngest_core.steps import Group
+    from inngest_core.groups import Group
 
     return await Group().parallel(branches, parallel_mode=ParallelMode.RACE)
 

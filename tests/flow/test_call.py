@@ -8,6 +8,7 @@ import asyncio
 import functools
 import inspect
 import json
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from inngest_core import (
 from inngest_core.execution import machine, standing
 from inngest_core.wire.ids import hash_step
 from tests.support import (
+    RUN_ID,
     Counts,
     Job,
     Run,
@@ -522,6 +524,37 @@ def test_a_failed_batch_may_be_compensated_by_further_steps() -> None:
     assert counts == {"a": 1, "b": 1, "undo": 1}
 
 
+def test_a_repeated_id_shows_as_separate_steps_under_one_name_in_order() -> None:
+    def handler(ctx: ContextSync) -> Any:
+        return [ctx.step.run("again", giving(n)) for n in range(3)]
+
+    def shown(*memos: str) -> Any:
+        (op,) = answer_of(ask(handler, {name: data(0) for name in memos}))
+        return op["displayName"], op["name"], op["userland"], op["id"]
+
+    assert [shown(), shown("again"), shown("again", "again:1")] == [
+        ("again", "again", {"id": "again", "index": None}, hash_step("again")),
+        ("again", "again", {"id": "again", "index": 1}, hash_step("again:1")),
+        ("again", "again", {"id": "again", "index": 2}, hash_step("again:2")),
+    ]
+
+
+@pytest.mark.parametrize("mode", [None, *ParallelMode])
+def test_an_awaited_group_is_a_tuple_in_the_order_of_its_callables_of_several_steps_each(
+    mode: ParallelMode | None,
+) -> None:
+    async def handler(ctx: Context) -> Any:
+        async def chain(name: str) -> list[Any]:
+            return [await ctx.step.run(f"{name}{n}", giving(f"{name}{n}")) for n in range(2)]
+
+        found = await ctx.group.parallel(
+            (lambda: chain("a"), lambda: chain("b")), parallel_mode=mode
+        )
+        return [type(found).__name__, *found]
+
+    assert play(handler, pick=last).result == ["tuple", ["a0", "a1"], ["b0", "b1"]]
+
+
 def test_memos_never_asked_for_are_warned_of_once_at_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -620,3 +653,17 @@ def test_large_memos_are_fetched_where_the_server_kept_them_back() -> None:
     request = post()
     request.body = request.body.replace(b'"version"', b'"use_api": true, "version"')
     assert answer_of(door.answer_sync(request)) == "A"
+
+
+def test_the_line_about_an_error_names_the_function_the_run_and_the_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def handle(ctx: ContextSync) -> None:
+        raise ValueError("bad value")
+
+    handler = endpoint(handle)
+    with caplog.at_level(logging.ERROR, logger="inngest"):
+        handler.answer_sync(post(attempt=1))
+    (record,) = caplog.records
+    assert record.getMessage() == f"app-fn, run {RUN_ID}, attempt 1: ValueError: bad value"
+    assert record.exc_info is not None

@@ -79,6 +79,12 @@ def test_what_else_the_client_knows_is_registered() -> None:
     assert request.headers["authorization"].startswith("Bearer signkey-test-223e0a16")
 
 
+def test_a_deploy_id_of_broken_text_is_no_failure() -> None:
+    server = Server([reply(200, OK)])
+    assert ask(client_of(server), request_of("PUT", query={"deployId": "\ud800"})).status == 200
+    assert server.requests[0].url.endswith("?deployId=%3F")
+
+
 def test_the_reply_of_the_server_is_passed_on_unchanged() -> None:
     odd = b'{"ok":true,  "modified":false, "new":[1]}\n'
     response = ask(client_of(Server([reply(200, odd)])), request_of("PUT"))
@@ -91,6 +97,8 @@ def test_the_reply_of_the_server_is_passed_on_unchanged() -> None:
         ([reply(400, {"error": "At least one function is invalid"})], "At least one function is"),
         ([reply(401, b"Authentication failed\n")], "Authentication failed"),
         ([reply(500, b"")], "status 500"),
+        ([reply(200, b"<html>Welcome</html>")], "not that of an Inngest server"),
+        ([reply(200, b"")], "Check the API's address"),
         ([TransportError("no reply from http://127.0.0.1:8288: refused")], "no reply from"),
     ],
 )
@@ -102,6 +110,20 @@ def test_a_refused_registration_is_a_500_that_says_why(script: Any, text: str) -
     assert shown["modified"] is False
     assert text in shown["message"]
     assert response.headers["x-inngest-sync-kind"] == "out_of_band"
+
+
+def test_a_long_refusal_is_cut() -> None:
+    response = ask(client_of(Server([reply(502, b"x" * 5000)])), request_of("PUT"))
+    assert len(response.body) < 1000
+
+
+def test_a_host_that_is_none_is_a_refusal_in_json() -> None:
+    response = ask(client_of(), request_of("PUT", url="http://[/api/inngest"))
+    assert response.status == 500
+    assert document(response) == {
+        "message": "the request names no address to register: Invalid IPv6 URL",
+        "modified": False,
+    }
 
 
 @pytest.mark.parametrize(

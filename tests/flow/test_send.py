@@ -9,14 +9,31 @@ from typing import Any
 
 import pytest
 
-from inngest_core import Event, EventKeyUnspecifiedError, Middleware, SendEventsError
+from inngest_core import (
+    Event,
+    EventKeyUnspecifiedError,
+    Middleware,
+    SendEventsError,
+    TriggerEvent,
+)
 from inngest_core.errors import EventInvalidError, TransportError
+from inngest_core.flow import persist
 from inngest_core.flow import send as sending
 from inngest_core.wire.http import HttpRequest, HttpResponse
 from inngest_core.wire.ids import parse_seed
 from inngest_core.wire.names import MAX_EVENT_BYTES
 
-from .wiring import EVENT_KEY, NOW, Server, accepted, client_of, cloud_client, reply
+from .wiring import (
+    EVENT_KEY,
+    NOW,
+    Server,
+    accepted,
+    call_of,
+    client_of,
+    cloud_client,
+    reply,
+    served,
+)
 
 SEED = "x-inngest-event-id-seed"
 GONE = TransportError("no reply from http://127.0.0.1:8288: refused")
@@ -24,7 +41,7 @@ GONE = TransportError("no reply from http://127.0.0.1:8288: refused")
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_DELAY", 0)
+    monkeypatch.setattr(persist, "FIRST_DELAY", 0)
 
 
 def seeds(server: Server) -> list[str]:
@@ -124,7 +141,7 @@ def test_the_last_network_error_is_the_cause() -> None:
 
 
 def test_the_delays_double_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_DELAY", 0.1)
+    monkeypatch.setattr(persist, "FIRST_DELAY", 0.1)
     delays: list[float] = []
     monkeypatch.setattr("time.sleep", delays.append)
     with pytest.raises(SendEventsError):
@@ -351,3 +368,60 @@ def test_no_error_of_a_send_shows_the_key() -> None:
 def test_one_thing_that_is_no_event_is_named_itself(events: Any) -> None:
     with pytest.raises(EventInvalidError, match=f"or a list of them, got {type(events).__name__}"):
         sending.as_list(events)
+
+
+# ---- sessions
+
+
+def play_in_session(handler: Any, **options: Any) -> list[Any]:
+    """The metas of the events that a function sends whose own event has sessions."""
+    server = Server()
+    client = client_of(server, **options)
+    client.create_function(fn_id="f", trigger=TriggerEvent(event="a/b"))(handler(client))
+    call = call_of("shop-f")
+    doc = json.loads(call.body)
+    doc["event"]["meta"] = {"sessions": {"order": "7"}}
+    call.body = json.dumps(doc).encode()
+    served(client).answer_sync(call)
+    return [event.get("meta") for event in server.bodies[0]]
+
+
+def in_a_step(client: Any) -> Any:
+    return lambda ctx: ctx.step.send_event("s", Event(name="x"))
+
+
+def in_the_function(client: Any) -> Any:
+    return lambda ctx: client.send_sync(Event(name="x"))
+
+
+def awaited(client: Any) -> Any:
+    async def handler(ctx: Any) -> Any:
+        return await client.send(Event(name="x"))
+
+    return handler
+
+
+@pytest.mark.parametrize("handler", [in_a_step, in_the_function, awaited])
+def test_the_sessions_of_a_run_go_along_with_what_it_sends(handler: Any) -> None:
+    assert play_in_session(handler) == [{"propagated_sessions": {"order": "7"}}]
+
+
+def test_unless_they_are_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INNGEST_SESSION_PROPAGATION", "0")
+    assert play_in_session(in_a_step) == [None]
+
+
+def test_those_of_an_event_itself_are_sent_beside_them() -> None:
+    meta = {"sessions": {"order": None, "user": "ada"}}
+
+    def handler(client: Any) -> Any:
+        return lambda ctx: client.send_sync(Event(name="x", meta=meta))
+
+    (sent,) = play_in_session(handler)
+    assert sent == {**meta, "propagated_sessions": {"order": "7"}}
+
+
+def test_outside_a_run_there_are_none() -> None:
+    server = Server()
+    client_of(server).send_sync(Event(name="x"))
+    assert "meta" not in server.bodies[0][0]

@@ -394,6 +394,25 @@ def test_a_step_that_raised_is_tried_again_until_its_last_attempt(
     assert failed(error, **options)[0] == name
 
 
+@pytest.mark.parametrize("quiet", [True, False])
+@pytest.mark.parametrize("where", ["function", "step"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda quiet: NonRetriableError("hush", quiet=quiet),
+        lambda quiet: RetryAfterError("hush", 1000, quiet=quiet),
+    ],
+)
+def test_an_error_is_logged_unless_it_is_quiet(
+    error: Any, where: str, quiet: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise error(quiet)
+
+    ask(lambda ctx: ctx.step.run("a", fails) if where == "step" else fails())
+    assert ("hush" in caplog.text) is not quiet
+
+
 def test_an_error_has_exactly_code_message_name_and_stack() -> None:
     _, error = failed(ValueError("broken"))
     assert error.keys() == {"code", "message", "name", "stack"}

@@ -7,12 +7,18 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from inngest_core import CommResponse, ContextSync, ParallelMode, StepError
+import pytest
+
+from inngest_core import CommResponse, ContextSync, ParallelMode, StepError, get_step_context
 from inngest_core.errors import Interrupt
+from inngest_core.flow.effect import Send
+from inngest_core.net.blocking import BlockingDriver
+from inngest_core.wire.http import HttpRequest, HttpResponse
 from tests.support import Counts, Run, data, endpoint, giving, ops, post
 
 
@@ -69,6 +75,26 @@ def test_what_the_handler_returns_or_raises_after_the_decision_is_ignored() -> N
 
     assert ops(ask(swallows)) == [("StepRun", "a")]
     assert ops(ask(raises)) == [("Sleep", "a")]
+
+
+@pytest.mark.parametrize("where", ["function", "step"])
+def test_ctrl_c_is_for_the_process_and_leaves_everything_in_order(where: str) -> None:
+    pressed = [KeyboardInterrupt()]
+
+    def work() -> str:
+        if pressed:
+            raise pressed.pop()
+        return "done"
+
+    def handler(ctx: ContextSync) -> str:
+        return work() if where == "function" else ctx.step.run("a", work)
+
+    door = endpoint(handler)
+    with pytest.raises(KeyboardInterrupt):
+        door.answer_sync(post())
+    with pytest.raises(LookupError):
+        get_step_context()
+    assert Run(door.answer_sync).play().result == "done"
 
 
 def test_a_memo_behind_the_decision_is_not_given_out() -> None:
@@ -266,3 +292,33 @@ def test_after_a_race_group_the_next_step_runs_at_once() -> None:
         return ctx.step.run("after", giving(1))
 
     assert ops(ask(handler, {"a": data(1), "b": data(1)})) == [("StepRun", "after")]
+
+
+def test_threads_that_send_first_at_the_same_moment_share_one_transport() -> None:
+    made: list[object] = []
+    both = threading.Barrier(2)
+
+    class Transport:
+        def send(self, request: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, {}, b"")
+
+        def close(self) -> None: ...
+
+    def make() -> Transport:
+        made.append(object())
+        # As long as opening takes, a second thread would come to open another one.
+        threading.Event().wait(0.05)
+        return Transport()
+
+    driver = BlockingDriver(make)
+
+    def send() -> None:
+        both.wait()
+        driver.perform(Send(HttpRequest("GET", "http://a.example")))
+
+    threads = [threading.Thread(target=send) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1

@@ -11,17 +11,17 @@ import gc
 import json
 import sys
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from inngest_core import CommResponse, Context, Middleware, ParallelMode, StepError
+from inngest_core.execution import machine
+from inngest_core.execution.standing import Ruling, Verdict
 from inngest_core.net import conductor
 from tests.support import (
-    Answer,
     Counts,
-    Run,
     data,
     endpoint,
     giving,
@@ -32,44 +32,7 @@ from tests.support import (
     shuffled,
 )
 
-NEW_LOOPS: dict[str, Callable[[], Any]] = {"asyncio": asyncio.new_event_loop}
-with contextlib.suppress(ImportError):
-    import uvloop
-
-    NEW_LOOPS["uvloop"] = uvloop.new_event_loop
-
-
-def new_eager_loop() -> Any:
-    loop = asyncio.new_event_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
-    return loop
-
-
-if sys.version_info >= (3, 12):
-    NEW_LOOPS["eager"] = new_eager_loop
-
-
-Handler = Callable[[Any], Any]
-
-
-class Door:
-    """Answers calls of a handler on one kind of loop."""
-
-    def __init__(self, new_loop: Callable[[], Any]) -> None:
-        self.new_loop = new_loop
-
-    @contextlib.contextmanager
-    def answering(self, handler: Handler) -> Iterator[Answer]:
-        with on_loop(endpoint(handler), self.new_loop) as answer:
-            yield answer
-
-    def ask(self, handler: Handler, *args: Any, **options: Any) -> CommResponse:
-        with self.answering(handler) as answer:
-            return answer(post(*args, **options))
-
-    def play(self, handler: Handler, **options: Any) -> Run:
-        with self.answering(handler) as answer:
-            return Run(answer, **options).play()
+from .doors import NEW_LOOPS, Door, Handler
 
 
 @pytest.fixture(params=list(NEW_LOOPS))
@@ -564,6 +527,68 @@ def test_a_step_whose_callable_was_cancelled_from_within_does_not_hang_the_call(
 
     response = door.ask(handler)
     assert response.status == 500
+
+
+def test_a_step_that_exits_in_one_of_many_tasks_has_failed_like_any_other(door: Door) -> None:
+    async def handler(ctx: Context) -> Any:
+        tasks = [ctx.step.run("a", sys.exit, 3), ctx.step.run("b", giving("B"))]
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        return [type(found[0]).__name__, getattr(found[0], "name", None), found[1]]
+
+    run = door.play(handler, max_attempts=2)
+    assert run.result == ["StepError", "SystemExit", "B"]
+
+
+def awaits_one(task: asyncio.Task[Any]) -> Any:
+    async def execute() -> Any:
+        return await task
+
+    return execute
+
+
+def awaits_many(task: asyncio.Task[Any]) -> Any:
+    async def execute() -> Any:
+        return await asyncio.gather(task, asyncio.sleep(0))
+
+    return execute
+
+
+def awaits_through_another(task: asyncio.Task[Any]) -> Any:
+    async def execute() -> Any:
+        return await asyncio.create_task(awaits_many(task)())
+
+    return execute
+
+
+@pytest.mark.parametrize("awaiting", [awaits_one, awaits_many, awaits_through_another])
+@pytest.mark.parametrize("given", [(), ("b",)])
+def test_a_step_that_waits_for_the_task_of_another_fails_the_run_naming_both(
+    door: Door, monkeypatch: pytest.MonkeyPatch, awaiting: Any, given: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(machine, "_WATCH", Verdict(Ruling.REST, seconds=0.01))
+
+    async def handler(ctx: Context) -> Any:
+        other = asyncio.create_task(ctx.step.run("b", giving(1)))
+        return await ctx.step.run("a", awaiting(other))
+
+    response = door.ask(handler, {name: data(1) for name in given}, target="a")
+    assert message(response).startswith('step "a" waits for a task that stands at step "b", which')
+    assert response.headers["x-inngest-no-retry"] == "true"
+
+
+def test_a_step_that_takes_long_beside_others_that_wait_is_left_in_peace(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_WATCH", Verdict(Ruling.REST, seconds=0.001))
+
+    async def handler(ctx: Context) -> Any:
+        async def slow() -> Any:
+            return await asyncio.gather(asyncio.sleep(0.02, "slow"), helper)
+
+        helper = asyncio.create_task(asyncio.sleep(0.03, "helped"))
+        return await asyncio.gather(ctx.step.run("a", slow), ctx.step.run("b", giving("B")))
+
+    assert ops(door.ask(handler, target="a")) == [("StepRun", "a")]
 
 
 # ---- timeouts

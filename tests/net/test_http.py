@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from inngest_core.net.http import AsyncHttpxTransport, HttpxTransport
 from inngest_core.wire.http import HttpRequest, HttpResponse
 
 GONE = "http://127.0.0.1:1"
+CERTIFICATE = Path(__file__).parent.parent / "samples" / "tls" / "server.pem"
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -139,6 +143,70 @@ def test_what_cannot_be_sent_is_a_transport_error_too(
 ) -> None:
     with pytest.raises(TransportError):
         send(HttpRequest("POST", url, headers, timeout=1))
+
+
+@BOTH
+@pytest.mark.parametrize("path", ["/e/the-secret-key", "/moved"])
+def test_no_log_line_shows_more_of_an_address_than_its_origin(
+    send: Any, path: str, origin: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    assert send(HttpRequest("POST", f"{origin}{path}?q=hidden", {}, b"[]")).status in (200, 302)
+    assert f"POST {origin} " in caplog.text
+    for hidden in ("secret", "moved", "hidden"):
+        assert hidden not in caplog.text
+
+
+# ---- what surrounds a program says where its requests go
+
+EVENTS_API = "http://events.example"
+
+
+@BOTH
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_in_the_environment_is_used(
+    send: Any, variable: str, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, origin)
+    echoed = json.loads(send(HttpRequest("POST", f"{EVENTS_API}/x", {}, b"{}")).body)
+    assert (echoed["path"], echoed["headers"]["host"]) == (f"{EVENTS_API}/x", "events.example")
+
+
+@BOTH
+def test_unless_the_address_is_exempt(
+    send: Any, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", GONE)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert send(HttpRequest("POST", f"{origin}/x")).status == 200
+
+
+@pytest.fixture(scope="module")
+def secure_origin() -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    server = Listening(("127.0.0.1", 0), Echo)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@BOTH
+def test_authorities_in_the_environment_are_trusted(
+    send: Any, secure_origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = HttpRequest("POST", f"{secure_origin}/x", timeout=5)
+    with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+        send(request)
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    assert send(request).status == 200
+
+
+# ---- the end
 
 
 def test_a_transport_that_was_closed_opens_again(origin: str) -> None:

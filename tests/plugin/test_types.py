@@ -46,6 +46,13 @@ def test_an_error_may_take_the_place_of_data() -> None:
     assert found.data is None
 
 
+def test_a_memo_tells_of_which_step_it_is() -> None:
+    assert [memo.hashed_id for memo in StepMemos({"x": {"data": 1}, "y": None}).values()] == [
+        "x",
+        "y",
+    ]
+
+
 def test_a_memo_is_taken_out_once() -> None:
     memos = StepMemos({"x": {"data": 1}})
     taken = memos.pop("x")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import assert_type
 
 import inngest_core as inngest
+from inngest_core import realtime
+from inngest_core.ai import BaseAdapter, anthropic, deepseek, gemini, grok, openai
 
 if TYPE_CHECKING:
     client = inngest.Inngest(app_id="shop")
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
 
     assert_type(sync_function, inngest.Function[int])
     assert_type(async_function, inngest.Function[str])
+
+    adapter: BaseAdapter = openai.Adapter(auth_key="k", model="m")
+    adapters: list[BaseAdapter] = [
+        provider(auth_key="k", model="m", base_url=None, headers={"a": "b"})
+        for provider in (anthropic.Adapter, deepseek.Adapter, gemini.Adapter, grok.Adapter)
+    ]
+    openai.Adapter(model="m")  # type: ignore[call-arg]
 
     def two(a: int, b: str) -> float:
         return a + len(b)
@@ -51,6 +61,22 @@ if TYPE_CHECKING:
         )
         assert_type(await ctx.step.send_event("e", inngest.Event(name="x")), list[str])
         await ctx.step.invoke("i", function=two)  # type: ignore[arg-type]
+        assert_type(
+            await ctx.step.wait_for_signal("w", signal="x", timeout="1h", on_conflict="replace"),
+            inngest.Signal | None,
+        )
+        deferred = await ctx.step.defer("d", function=sync_function, data={"n": 1})
+        assert_type(deferred.abort(), None)
+        assert_type(await ctx.step.send_signal("s", "x", {"n": 1}), str | None)
+        assert_type(await ctx.step.fetch("f", "https://x", body={"n": 1}), inngest.FetchResponse)
+        assert_type(
+            await ctx.step.ai.infer("ai", adapter=adapter, body={"messages": []}),
+            dict[str, object],
+        )
+        assert_type(await ctx.step.ai.wrap("ai", atwo, 1, "b"), float)
+        assert_type(await ctx.step.ai.wrap("ai", two, 1, "b"), float)
+        await ctx.step.wait_for_signal("w", signal="x", timeout=1, on_conflict="x")  # type: ignore[arg-type]
+        await ctx.step.ai.infer("ai", adapter=client, body={})  # type: ignore[arg-type]
 
     def in_sync(ctx: inngest.ContextSync) -> None:
         assert_type(ctx.step.run("a", two, 1, "b"), float)
@@ -59,6 +85,14 @@ if TYPE_CHECKING:
         assert_type(ctx.step.sleep_until("s", datetime.datetime.now()), None)
         assert_type(ctx.step.wait_for_event("w", event="x", timeout="1h"), inngest.Event | None)
         assert_type(ctx.step.send_event("e", [inngest.Event(name="x")]), list[str])
+        assert_type(ctx.step.wait_for_signal("w", signal="x", timeout="1h"), inngest.Signal | None)
+        ctx.step.defer("d", function_id="f", app_id="a").abort()
+        ctx.step.defer("d", function="f")  # type: ignore[arg-type]
+        assert_type(ctx.step.send_signal("s", "x"), str | None)
+        assert_type(ctx.step.fetch("f", "https://x").status, int)
+        assert_type(ctx.step.ai.infer("ai", adapter=adapter, body={}), dict[str, object])
+        assert_type(ctx.step.ai.wrap("ai", two, 1, "b"), float)
+        ctx.step.ai.wrap("ai", two, "1", "b")  # type: ignore[arg-type]
         ctx.step.run("a", two, "1", "b")  # type: ignore[arg-type]
         ctx.step.sleep("s", 1.5)  # type: ignore[arg-type]
 
@@ -66,6 +100,15 @@ if TYPE_CHECKING:
         assert_type(await client.send(inngest.Event(name="a", data={"n": [1, None]})), list[str])
         assert_type(client.send_sync([inngest.Event(name="a")]), list[str])
         await client.send("a")  # type: ignore[arg-type]
+
+    async def publishing(ctx: inngest.Context) -> None:
+        await realtime.publish(client, "channel", "topic", {"n": 1})
+        realtime.publish_sync(client, "channel", "topic", {"n": 1})
+        token = await realtime.get_subscription_token(client, "channel", ["topic"])
+        assert_type(token, Mapping[str, object])
+        assert_type(
+            await ctx.step.run("p", realtime.publish, client, "channel", "topic", {"n": 1}), None
+        )
 
     @inngest.step("decorated")
     def decorated(a: int, *, b: str = "") -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -72,10 +73,15 @@ def to_request(request: Request, max_body: int) -> CommRequest:
         method=request.method,
         url=request.base_url,
         headers={key.lower(): value for key, value in request.headers.items()},
-        query=request.args.to_dict(),
+        query=_query(request.query_string.decode("latin-1")),
         body=_body(request, max_body),
         raw=request,
     )
+
+
+def _query(query: str) -> dict[str, str]:
+    """The first value of each parameter. Werkzeug's own parser raises for bytes beyond UTF-8."""
+    return dict(reversed(parse_qsl(query, keep_blank_values=True)))
 
 
 def _body(request: Request, max_body: int) -> bytes:

@@ -94,3 +94,14 @@ def test_async_functions_share_one_loop() -> None:
         assert TestFlask().ask(app, call("loop")).status == 200
     assert len(set(map(id, loops))) == 1
     client.close()
+
+
+def test_bytes_beyond_utf8_in_the_query_are_answered_in_json() -> None:
+    app = flask.Flask("odd")
+    client = client_of()
+    serve(app, client, functions(client))
+    bytes_of = {"QUERY_STRING": "fnId=\xff"}
+    response = app.test_client().post("/api/inngest", environ_overrides=bytes_of)
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["code"] == "body_invalid"

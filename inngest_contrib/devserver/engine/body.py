@@ -7,21 +7,27 @@ and every part comes in canonical form.
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from inngest_contrib.devserver.engine.commands import Call
 from inngest_contrib.devserver.engine.limits import MAX_INLINE_STATE
 from inngest_contrib.devserver.engine.state import Job, Run
+from inngest_contrib.devserver.engine.text import write_key
 from inngest_contrib.devserver.engine.turn import Turn
 
 ACCOUNT = "00000000-0000-4000-a000-000000000000"
+HTTP_REQUEST = "inngest/http.request"
+"""The event of a request that an app answers with a run."""
+JSON = "application/json"
 _WORD = {True: b"true", False: b"false"}
 
 
 def build_call(turn: Turn, job: Job) -> Call:
     """The request that performs a job, as the run stands now."""
     request_id = turn.ids.ulid(turn.now)
+    if is_endpoint(job.run):
+        return _build_request(turn, job, request_id)
     return Call(
         job_id=job.id,
         run_id=job.run.id,
@@ -29,6 +35,31 @@ def build_call(turn: Turn, job: Job) -> Call:
         headers=_headers(job, request_id),
         body=_body(job, request_id),
         timeout=turn.settings.call_timeout,
+    )
+
+
+def is_endpoint(run: Run) -> bool:
+    """Whether a run answers a request of the app's own: so it is called with that request."""
+    return run.event.name == HTTP_REQUEST and not run.function.triggers
+
+
+def _build_request(turn: Turn, job: Job, request_id: str) -> Call:
+    """The request of an endpoint once more. What has ended the app asks for."""
+    given = job.run.event.value["data"]
+    query = f"?{given['query_params']}" if given.get("query_params") else ""
+    headers = {**_headers(job, request_id), "content-type": given.get("content_type") or JSON}
+    # The app knows a call by it, be it empty; whoever sends the call signs it where there is a key.
+    headers["x-inngest-signature"] = ""
+    if job.run.force_plan:
+        headers["x-inngest-force-step-plan"] = "true"
+    return Call(
+        job_id=job.id,
+        run_id=job.run.id,
+        url=f"{given['domain'].rstrip('/')}{given.get('path') or '/'}{query}",
+        headers=headers,
+        body=b64decode(given.get("body") or ""),
+        timeout=turn.settings.call_timeout,
+        method=given["method"].upper(),
     )
 
 
@@ -69,13 +100,24 @@ def _body(job: Job, request_id: str) -> bytes:
     return b"".join(
         [
             _context(job, request_id, api),
-            b',"defers":{},"event":',
+            b',"defers":{',
+            _defers(run),
+            b'},"event":',
             run.event.full,
             b',"events":[',
             _events(run),
             b'],"steps":{',
             run.memos.joined() if inline else b"",
             b'},"use_api":%b,"version":%d}' % (api, run.request_version),
+        ]
+    )
+
+
+def _defers(run: Run) -> bytes:
+    return b",".join(
+        [
+            b'%b{"abortable":%b}' % (write_key(defer.id), _WORD[not defer.aborted])
+            for _, defer in sorted(run.defers.items())
         ]
     )
 
@@ -90,7 +132,8 @@ def _events(run: Run) -> bytes:
 
 def _context(job: Job, request_id: str, api: bytes) -> bytes:
     run = job.run
-    plan = run.force_plan or not job.discovers
+    # Before the first reply, a call with a target begins a rerun: it is not part of a batch.
+    plan = run.force_plan or not (job.discovers or run.request_version < 0)
     return (
         b'{"ctx":{"attempt":%d,"disable_immediate_execution":%b,"env":"","fn_id":"%b",'
         b'"generation_id":%d,"job_id":"%b","max_attempts":%d,"qi_id":"%b","request_id":"%b",'

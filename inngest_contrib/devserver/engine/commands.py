@@ -28,6 +28,12 @@ class Expressions(Protocol):
         """Judge `text` with `event` and `async` (incoming). A run-time error counts as False."""
         ...
 
+    def evaluate(
+        self, text: str, event: Mapping[str, Json], incoming: Mapping[str, Json] | None = None
+    ) -> Json:
+        """The value of `text`; numbers of an event are floats. ValueError if it has none."""
+        ...
+
 
 class NextTick(Protocol):
     """Answers when a cron schedule fires next, strictly after an instant in unix ms."""
@@ -115,6 +121,66 @@ class InvokeFunction:
     slug: str
     data: Mapping[str, Json] = field(default_factory=dict)
     user: Mapping[str, Json] | None = None
+    key: str = ""
+    """The same key leads to the same run for a day. Empty: none."""
+
+
+@dataclass(slots=True, frozen=True)
+class SendSignal:
+    """Wake the step that waits for a signal. Result: the id of its run; None if none waits."""
+
+    signal: str
+    data: Json = None
+
+
+@dataclass(slots=True, frozen=True)
+class NoteMetadata:
+    """
+    Something was noted about a run, or a step of it. Result: None.
+
+    `updates` are objects of kind, op and values, already found to be right.
+    """
+
+    run_id: str
+    updates: Sequence[Json]
+    step_id: str = ""
+    scope: str = "run"
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class KeptStep:
+    """A step of a run that is repeated, as it was. Times in ms, the rest JSON text."""
+
+    id: str
+    name: str
+    op: str
+    queued_at: int
+    started_at: int | None = None
+    ended_at: int | None = None
+    attempts: int = 0
+    failed: bool = False
+    memo: bytes = b"null"
+    opts: bytes | None = None
+    details: bytes | None = None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Rerun:
+    """
+    Repeat a run. Result: the id of the new one; None if its function is no longer registered.
+
+    With a `step` it begins there: `kept` are those that had ended before, in that order, and
+    `input` (a JSON array) the arguments to run it with, where they are to be others.
+    """
+
+    original_run_id: str
+    function_id: str
+    events: Sequence[Any]
+    """Records of the engine, as stored."""
+    cron: str | None = None
+    step: KeptStep | None = None
+    kept: Sequence[KeptStep] = ()
+    input: bytes | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -143,6 +209,48 @@ class CallFailed:
 
 
 @dataclass(slots=True, frozen=True)
+class Report:
+    """A function reports results while it goes on. Result: `Checkpointed`."""
+
+    body: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class BeginRun:
+    """An app has begun a run while it answers a request. Result: `Begun`; None: unreadable."""
+
+    body: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class ReportRun:
+    """An app tells how such a run goes on. Result: None, or why nothing became of it."""
+
+    body: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class Fetched:
+    """A request of a function was answered, with whatever status. The body is not compressed."""
+
+    fetch_id: str
+    url: str
+    """The last one, where redirects led elsewhere."""
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class FetchFailed:
+    """A request of a function brought no answer. `final`: it is no use to try again."""
+
+    fetch_id: str
+    error: str
+    final: bool = False
+
+
+@dataclass(slots=True, frozen=True)
 class Tick:
     """Time has passed: everything due by now is done. Send one when `Engine.next_due()` is."""
 
@@ -154,8 +262,16 @@ Command = (
     | RemoveApp
     | InvokeFunction
     | CancelRun
+    | SendSignal
+    | Rerun
     | Replied
     | CallFailed
+    | Report
+    | NoteMetadata
+    | BeginRun
+    | ReportRun
+    | Fetched
+    | FetchFailed
     | Tick
 )
 
@@ -174,10 +290,37 @@ class Synced:
 
 @dataclass(slots=True, frozen=True)
 class Invoked:
-    """The event that `InvokeFunction` made. `run_id` is None when the function is unknown."""
+    """
+    The event that `InvokeFunction` made.
+
+    `run_id` is None when the function is unknown, or when its flow control holds the event back
+    or lets it start nothing.
+    """
 
     event_id: str
     run_id: str | None
+    known: bool = False
+    """The key was used before; this is what it led to then."""
+
+
+@dataclass(slots=True, frozen=True)
+class Checkpointed:
+    """What became of a report: an HTTP status, and unless it is 200, why."""
+
+    status: int = 200
+    error: str = ""
+    run_id: str | None = None
+    """The run, where it is known which one the report is about."""
+
+
+@dataclass(slots=True, frozen=True)
+class Begun:
+    """A run that its app leads. `awaitable`: there is something to come back for."""
+
+    run_id: str
+    function_id: str
+    app_id: str
+    awaitable: bool
 
 
 class Cancelled(str, Enum):
@@ -205,6 +348,21 @@ class Call:
     body: bytes
     timeout: int
     """Milliseconds until the call counts as failed."""
+    method: str = "POST"
+
+
+@dataclass(slots=True, frozen=True)
+class Fetch:
+    """Make a request for a function, then tell the engine with `Fetched` or `FetchFailed`."""
+
+    fetch_id: str
+    method: str
+    url: str = field(repr=False)
+    """May hold a secret, as may headers and body."""
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    timeout: int
+    """Milliseconds until the request counts as failed."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -221,7 +379,7 @@ class Warn:
     message: str
 
 
-Effect = Call | DropCall | Warn
+Effect = Call | Fetch | DropCall | Warn
 
 
 # --- changes --------------------------------------------------------------------------------

@@ -4,10 +4,19 @@ The engine: commands in; changes, effects and a result out. The rules stand in t
     commands  what is said to the engine and by it      intake      events: cancel, wake, start
     state     what it remembers                         admission   the gate before a run
     turn      one moment of work                        runs        start and end of a run
-    queue     jobs, and the gate before a call          steps       first heard of, ended once
+    queue     jobs, from the wish to the call           steps       first heard of, ended once
     body      the call                                  pauses      sleep, wait, invoke
     replies   what a reply says                         ops         what its ops lead to
     outcomes  the retry rule                            schedules   cron
+    demands   what all ops have in common               gateway     requests for functions
+    signals   who waits for which                       defers      what begins when a run ends
+    reruns    runs that repeat others                   invocations their keys
+    options   what functions ask of flow control        terms       what applies to one run
+    lanes     who waits for which limit                 meters      how often
+    holdings  batches and debounces                     singles     one run at a time
+    keys      under which limit an event is             control     what all these remember
+    checkpoints  results reported by functions that go on
+    endpoints    runs that their apps lead
 
 Where the real Dev Server has what its own documentation calls a bug, or lets a run hang for ever,
 this engine does the sane thing (docs/embedded-server lists these):
@@ -25,44 +34,67 @@ this engine does the sane thing (docs/embedded-server lists these):
   and runs under way go on at the new address.
 - `finished` is called exactly once per invoke, also when the invoked run was itself started by an
   internal event, which emits none.
-- Sleeps, waits and jobs survive a restart.
+- Sleeps, waits, jobs and the keys of invocations survive a restart; a request of a function that it
+  cuts off is made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from inngest_contrib.devserver.engine import (
     admission,
+    checkpoints,
+    endpoints,
+    gateway,
+    holdings,
     intake,
+    invocations,
+    lanes,
+    metadata,
+    meters,
     outcomes,
     pauses,
     queue,
     registration,
+    reruns,
     runs,
     schedules,
+    signals,
 )
 from inngest_contrib.devserver.engine.commands import (
+    BeginRun,
     CallFailed,
     CancelRun,
+    Changes,
     Command,
     Expressions,
+    Fetched,
+    FetchFailed,
     InvokeFunction,
     NextTick,
     NoteAppError,
+    NoteMetadata,
     Outcome,
     ReceiveEvents,
-    RemoveApp,
     Replied,
+    Report,
+    ReportRun,
+    Rerun,
+    SendSignal,
     Settings,
     SyncApp,
     Tick,
 )
+from inngest_contrib.devserver.engine.control import Holding, Meter
 from inngest_contrib.devserver.engine.ids import Ids
+from inngest_contrib.devserver.engine.lanes import MeterGate
 from inngest_contrib.devserver.engine.restore import Saved, restore
 from inngest_contrib.devserver.engine.state import (
     Deadline,
     Dedupe,
+    Invocation,
     Job,
     Schedule,
     State,
@@ -92,10 +124,16 @@ class Engine:
         self._next_tick = next_tick
         self._index = TriggerIndex()
 
-    def restore(self, saved: Saved, now: int) -> None:
-        """Take up what a store has kept, before the first turn. Jobs in progress are due again."""
-        restore(self.begin(now), saved)
+    def restore(self, saved: Saved, now: int) -> Changes:
+        """
+        Take up what a store has kept, before the first turn. Jobs in progress are due again.
+
+        The changes are to be stored before anything else.
+        """
+        turn = self.begin(now)
+        restore(turn, saved)
         self.reindex()
+        return turn.changes
 
     def next_due(self) -> int | None:
         """When the next `Tick` is wanted, in unix ms; None: not before something else happens."""
@@ -136,6 +174,8 @@ class Engine:
             return outcomes.take_reply(turn, command)
         if isinstance(command, Tick):
             return self._tick(turn)
+        if isinstance(command, Report):
+            return checkpoints.take(turn, command)
         if isinstance(command, ReceiveEvents):
             return intake.receive(turn, self._index, command)
         if isinstance(command, CallFailed):
@@ -144,9 +184,10 @@ class Engine:
             return intake.invoke(turn, command)
         if isinstance(command, CancelRun):
             return runs.cancel_by_command(turn, command)
-        return self._register(turn, command)
+        decide = _DECIDE.get(type(command))
+        return self._register(turn, command) if decide is None else decide(turn, command)
 
-    def _register(self, turn: Turn, command: SyncApp | NoteAppError | RemoveApp) -> Any:
+    def _register(self, turn: Turn, command: Any) -> Any:
         if isinstance(command, NoteAppError):
             return registration.note_error(turn, command)
         result: object
@@ -164,7 +205,7 @@ class Engine:
     def _tick(self, turn: Turn) -> None:
         for thing in self._timers.pop_due(turn.now):
             if isinstance(thing, Job):
-                self.state.ready.append(thing)
+                lanes.line_up(turn, thing)
             elif isinstance(thing, Wait):
                 pauses.expire(turn, thing)
             elif isinstance(thing, Schedule):
@@ -173,6 +214,14 @@ class Engine:
                 runs.check_deadline(turn, thing)
             elif isinstance(thing, Dedupe):
                 admission.forget(turn, thing)
+            elif isinstance(thing, Invocation):
+                invocations.forget(turn, thing)
+            elif isinstance(thing, MeterGate):
+                thing.due(turn)
+            elif isinstance(thing, Meter):
+                meters.due(turn, thing)
+            elif isinstance(thing, Holding):
+                holdings.let_go(turn, thing)
 
     def _drain(self, turn: Turn) -> None:
         """Let what arose inside have its effects, until nothing arises any more."""
@@ -182,10 +231,22 @@ class Engine:
                 continue
             start = turn.starts.popleft()
             turn.changes.keep(start.event)
-            runs.start(
+            admission.admit(
                 turn,
                 start.function,
-                [start.event],
+                start.event,
                 correlation=start.correlation,
                 cron=start.cron,
             )
+
+
+_DECIDE: dict[type[object], Callable[[Turn, Any], Any]] = {
+    BeginRun: endpoints.begin,
+    ReportRun: endpoints.proceed,
+    Fetched: gateway.take,
+    FetchFailed: gateway.take,
+    SendSignal: signals.send,
+    NoteMetadata: metadata.note,
+    Rerun: reruns.rerun,
+}
+"""Who decides about which command, where nothing but the turn is needed."""

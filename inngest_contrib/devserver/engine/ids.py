@@ -29,8 +29,7 @@ class Ids:
             self._tail = self._random.getrandbits(79)
         else:
             self._tail += 1 + self._random.getrandbits(24)
-        number = (self._ms << 80) | self._tail
-        return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
+        return _ulid((self._ms << 80) | self._tail)
 
     def job(self) -> str:
         """An opaque id of a job."""
@@ -43,6 +42,15 @@ class Ids:
     def uuid(self) -> str:
         """A random UUID."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+
+def first_ulid(ms: int) -> str:
+    """The least ULID of a millisecond."""
+    return _ulid(max(0, ms) << 80)
+
+
+def _ulid(number: int) -> str:
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
 
 
 def stable_uuid(*words: str) -> str:

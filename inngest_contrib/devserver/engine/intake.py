@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inngest_contrib.devserver.engine import admission, pauses, runs, text
+from inngest_contrib.devserver.engine import admission, invocations, pauses, runs, text
 from inngest_contrib.devserver.engine.commands import (
     Invoked,
     InvokeFunction,
@@ -66,13 +66,28 @@ def _cancel_runs(turn: Turn, index: TriggerIndex, event: Event) -> None:
 def _cancels(turn: Turn, event: Event, run: Run, cancel: CancelOn) -> bool:
     if cancel.event != event.name or turn.now > run.queued_at + cancel.timeout:
         return False
+    if event.ts < run.event.received_at:
+        # Something that had happened before, and is told late.
+        return False
     if cancel.expression is None:
         return True
     return turn.expressions.matches(cancel.expression, run.event.value, event.value)
 
 
 def invoke(turn: Turn, command: InvokeFunction) -> Invoked:
-    """Run one function because somebody asked for it by name."""
+    """Run one function because somebody asked for it by name; once for each key."""
+    function = turn.state.slugs.get(command.slug)
+    if function is None or function.archived or not command.key:
+        return _invoke(turn, command)
+    known = invocations.find(turn, function.id, command.key)
+    if known is not None:
+        return known
+    invoked = _invoke(turn, command)
+    invocations.remember(turn, function.id, command.key, invoked)
+    return invoked
+
+
+def _invoke(turn: Turn, command: InvokeFunction) -> Invoked:
     event_id = turn.ids.ulid(turn.now)
     data = {**command.data, "_inngest": {"fn_id": command.slug}}
     user = None if command.user is None else text.write(command.user)
@@ -81,4 +96,5 @@ def invoke(turn: Turn, command: InvokeFunction) -> Invoked:
     function = turn.state.slugs.get(command.slug)
     if function is None or function.archived:
         return Invoked(event_id, None)
-    return Invoked(event_id, runs.start(turn, function, [event]).id)
+    run = admission.admit(turn, function, event)
+    return Invoked(event_id, None if run is None else run.id)

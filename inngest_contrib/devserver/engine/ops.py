@@ -2,63 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from inngest_contrib.devserver.engine import pauses, queue, runs, steps, text
+from inngest_contrib.devserver.engine import gateway, pauses, queue, runs, signals, steps, text
 from inngest_contrib.devserver.engine.commands import Json, Warn
-from inngest_contrib.devserver.engine.instants import read_end
+from inngest_contrib.devserver.engine.demands import (
+    BAD_OP,
+    GaveUp,
+    add_step,
+    check_state,
+    giving_up,
+    notice_step,
+    read_until,
+    text_of,
+)
 from inngest_contrib.devserver.engine.limits import (
     INVOKE_TIMEOUT,
     MAX_IDLE_CALLS,
-    MAX_PAUSE,
     MAX_STATE,
     MAX_STEP_OUTPUT,
-    MAX_STEPS,
 )
 from inngest_contrib.devserver.engine.replies import Op
-from inngest_contrib.devserver.engine.state import Event, Job, Run, Status, Step, WaitKind
+from inngest_contrib.devserver.engine.state import Event, Job, Run, Step, WaitKind
 from inngest_contrib.devserver.engine.turn import Start, Turn
 from inngest_core.wire.names import Opcode
 
 _EMPTY = (Opcode.NONE, Opcode.DISCOVERY_REQUEST)
-_LAZY = (Opcode.DEFER_ADD, Opcode.DEFER_ABORT)
 _HOLDING = (
     Opcode.PLANNED,
     Opcode.SLEEP,
     Opcode.WAIT_FOR_EVENT,
+    Opcode.WAIT_FOR_SIGNAL,
     Opcode.INVOKE,
+    Opcode.GATEWAY,
+    Opcode.AI_GATEWAY,
 )
 """Ops that end later; with others beside them they make a batch."""
 
 
-class GaveUp(Exception):
-    """The run cannot go on; it fails with this name and message."""
-
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(message)
-        self.name = name
-        self.message = message
-
-
 def perform(turn: Turn, job: Job, ops: list[Op]) -> None:
     """Do what a reply asks for. The job that brought it is over."""
-    with _giving_up(turn, job.run):
+    with giving_up(turn, job.run):
         _perform(turn, job, [op for op in ops if op.code not in _EMPTY])
 
 
 def repeat(turn: Turn, job: Job) -> None:
     """Call again after a reply that told only what was known."""
-    with _giving_up(turn, job.run):
+    with giving_up(turn, job.run):
         _go_on_idle(turn, job)
-
-
-@contextmanager
-def _giving_up(turn: Turn, run: Run) -> Iterator[None]:
-    try:
-        yield
-    except GaveUp as error:
-        runs.fail_with(turn, run, error.name, error.message)
 
 
 def _perform(turn: Turn, job: Job, ops: list[Op]) -> None:
@@ -85,7 +76,7 @@ def _in_order(ops: list[Op]) -> list[Op]:
 
 def _open_batch(turn: Turn, job: Job, ops: list[Op]) -> None:
     run = job.run
-    counted = [op for op in ops if op.code not in _LAZY and op.code is not Opcode.RUN_COMPLETE]
+    counted = [op for op in ops if op.code is not Opcode.RUN_COMPLETE]
     plan = len(counted) > 1 or (run.force_plan and not _may_stop_planning(job))
     if plan is not run.force_plan:
         run.force_plan = plan
@@ -107,7 +98,7 @@ def _perform_one(turn: Turn, job: Job, op: Op) -> bool:
     """Do one op. False: it told nothing new."""
     if job.run.ended_at is not None:
         return False
-    return _PERFORM.get(op.code, _refuse)(turn, job, op)
+    return _PERFORM[op.code](turn, job, op)
 
 
 def _go_on_idle(turn: Turn, job: Job) -> None:
@@ -162,34 +153,13 @@ def _finish_step(turn: Turn, job: Job, op: Op, memo: bytes, *, failed: bool = Fa
     step = notice_step(turn, job, op)
     if step.ended:
         return False
-    _check_state(job.run, len(memo))
+    check_state(job.run, len(memo))
     _warn_of_size(turn, job.run, op, len(memo))
     step.op = Opcode.STEP_RUN.value
     step.attempts = job.attempt + 1
     step.opts = text.write(op.opts) if op.opts else None
     steps.end(turn, job.run, step, memo, failed=failed)
     return True
-
-
-def notice_step(turn: Turn, job: Job, op: Op) -> Step:
-    """The step that an op reports about."""
-    step = steps.notice(turn, job.run, op.id, name=op.name, op=op.code.value, status=Status.RUNNING)
-    if step.started_at is None:
-        step.started_at = step.queued_at = job.started_at
-    return step
-
-
-def _check_state(run: Run, size: int) -> None:
-    if len(run.memos) >= MAX_STEPS:
-        raise GaveUp(
-            "InngestErrFunctionOverflowed",
-            f"The function run exceeded the step limit of {MAX_STEPS} steps.",
-        )
-    if run.memos.size + run.events_size + size > MAX_STATE:
-        raise GaveUp(
-            "InngestErrStateOverflowed",
-            f"The function run exceeded the state size limit of {MAX_STATE} bytes.",
-        )
 
 
 def _warn_of_size(turn: Turn, run: Run, op: Op, size: int) -> None:
@@ -209,7 +179,7 @@ def _warn_of_size(turn: Turn, run: Run, op: Op, size: int) -> None:
 
 
 def _plan(turn: Turn, job: Job, op: Op) -> bool:
-    step = _add_step(turn, job, op)
+    step = add_step(turn, job, op)
     if step is None:
         return False
     step.op = Opcode.STEP_RUN.value
@@ -218,31 +188,10 @@ def _plan(turn: Turn, job: Job, op: Op) -> bool:
     return True
 
 
-def _add_step(turn: Turn, job: Job, op: Op) -> Step | None:
-    """A step that is heard of for the first time; None if it waits, runs or has ended already."""
-    run = job.run
-    if op.id in run.steps and (run.steps[op.id].ended or op.id in run.jobs or op.id in run.waits):
-        return None
-    _check_state(run, 0)
-    step = steps.notice(
-        turn,
-        run,
-        op.id,
-        name=op.name,
-        op=op.code.value,
-        status=Status.QUEUED,
-        mode="race" if op.races else "wait" if op.id in run.pending else "",
-    )
-    step.opts = text.write(op.opts) if op.opts else None
-    return step
-
-
 def _sleep(turn: Turn, job: Job, op: Op) -> bool:
-    wish = _text_of(op, "duration") or op.raw_name
-    until = _read_until(turn, wish)
-    if until - turn.now > MAX_PAUSE:
-        raise _too_long(f'The sleep "{wish}" ends', "sleeps may last")
-    step = _add_step(turn, job, op)
+    wish = text_of(op, "duration") or op.raw_name
+    until = read_until(turn, wish, what=f'The sleep "{wish}" ends', limit="sleeps may last")
+    step = add_step(turn, job, op)
     if step is None:
         return False
     step.details = text.write({"until": until})
@@ -251,16 +200,15 @@ def _sleep(turn: Turn, job: Job, op: Op) -> bool:
 
 
 def _wait_for_event(turn: Turn, job: Job, op: Op) -> bool:
-    name = _text_of(op, "event") or op.raw_name
+    name = text_of(op, "event") or op.raw_name
     if not name:
-        raise GaveUp("InngestErrBadOp", f'The wait for an event "{op.name}" names no event.')
-    expression = _text_of(op, "if") or None
+        raise GaveUp(BAD_OP, f'The wait for an event "{op.name}" names no event.')
+    expression = text_of(op, "if") or None
     _check_expression(turn, expression)
-    wish = _text_of(op, "timeout")
-    until = _read_until(turn, wish)
-    if until - turn.now > MAX_PAUSE:
-        raise _too_long(f'The wait-for-event timeout "{wish}" expires', "timeouts may last")
-    step = _add_step(turn, job, op)
+    wish = text_of(op, "timeout")
+    what = f'The wait-for-event timeout "{wish}" expires'
+    until = read_until(turn, wish, what=what, limit="timeouts may last")
+    step = add_step(turn, job, op)
     if step is None:
         return False
     pauses.wait(turn, job.run, step, WaitKind.EVENT, until, event=name, expression=expression)
@@ -278,18 +226,21 @@ def _check_expression(turn: Turn, expression: str | None) -> None:
 def _invoke(turn: Turn, job: Job, op: Op) -> bool:
     payload = op.opts.get("payload")
     if not isinstance(payload, dict):
-        raise GaveUp("InngestErrBadOp", f'The invoke "{op.name}" has no payload object.')
-    slug = _text_of(op, "function_id")
-    wish = _text_of(op, "timeout")
-    expires = _read_until(turn, wish) if wish else turn.now + INVOKE_TIMEOUT
-    if expires - turn.now > MAX_PAUSE:
-        raise _too_long(f'The invoke timeout "{wish}" expires', "timeouts may last")
-    step = _add_step(turn, job, op)
+        raise GaveUp(BAD_OP, f'The invoke "{op.name}" has no payload object.')
+    slug = text_of(op, "function_id")
+    wish = text_of(op, "timeout")
+    expires = _invoke_until(turn, wish) if wish else turn.now + INVOKE_TIMEOUT
+    step = add_step(turn, job, op)
     if step is None:
         return False
     pauses.wait(turn, job.run, step, WaitKind.INVOKE, expires)
     _start_invoked(turn, job.run, step, slug, payload, expires)
     return True
+
+
+def _invoke_until(turn: Turn, wish: str) -> int:
+    what = f'The invoke timeout "{wish}" expires'
+    return read_until(turn, wish, what=what, limit="timeouts may last")
 
 
 def _start_invoked(
@@ -336,48 +287,12 @@ def _invoked_event(
     )
 
 
-def _text_of(op: Op, key: str) -> str:
-    value = op.opts.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise GaveUp(
-            "InngestErrBadOp",
-            f'{op.code.value} "{op.name}": opts.{key} must be text, got {value!r}',
-        )
-    return value
-
-
-def _read_until(turn: Turn, wish: str) -> int:
-    until = read_end(wish, turn.now)
-    if until is None:
-        raise GaveUp(
-            "InngestErrBadOp",
-            f'"{wish}" is neither a duration such as "1h30m" nor an RFC 3339 instant.',
-        )
-    return until
-
-
-def _too_long(what: str, limit: str) -> GaveUp:
-    return GaveUp(
-        "InngestErrTimeoutTooLong",
-        f"{what} more than one year in the future; {limit} at most one year.",
-    )
-
-
 # --- the rest -------------------------------------------------------------------------------
 
 
 def _complete(turn: Turn, job: Job, op: Op) -> bool:
     runs.complete(turn, job.run, op.data)
     return True
-
-
-def _refuse(turn: Turn, job: Job, op: Op) -> bool:
-    raise GaveUp(
-        "InngestErrUnsupportedOp",
-        f'The embedded server cannot perform {op.code.value} (step "{op.name or op.id}") yet.',
-    )
 
 
 _PERFORM: dict[Opcode, Callable[[Turn, Job, Op], bool]] = {
@@ -387,6 +302,10 @@ _PERFORM: dict[Opcode, Callable[[Turn, Job, Op], bool]] = {
     Opcode.PLANNED: _plan,
     Opcode.SLEEP: _sleep,
     Opcode.WAIT_FOR_EVENT: _wait_for_event,
+    Opcode.WAIT_FOR_SIGNAL: signals.wait,
     Opcode.INVOKE: _invoke,
     Opcode.RUN_COMPLETE: _complete,
+    Opcode.SYNC_RUN_COMPLETE: _complete,
+    Opcode.GATEWAY: gateway.begin,
+    Opcode.AI_GATEWAY: gateway.begin,
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from inngest_contrib.devserver.engine import ops, queue, retries, runs, text
+from inngest_contrib.devserver.engine import defers, metadata, ops, queue, retries, runs, text
 from inngest_contrib.devserver.engine.commands import CallFailed, Json, Replied
+from inngest_contrib.devserver.engine.demands import notice_step
 from inngest_contrib.devserver.engine.replies import (
     Failure,
     Finished,
@@ -27,7 +28,7 @@ def take_reply(turn: Turn, command: Replied) -> None:
 
 def _settle_safely(turn: Turn, job: Job, command: Replied) -> None:
     try:
-        _settle(turn, job, read_reply(command))
+        settle(turn, job, read_reply(command))
     except Exception as error:
         # A mistake of ours: this run ends with it, the others go on, and the log has the trace.
         turn.mistakes.append(error)
@@ -40,16 +41,17 @@ def take_failure(turn: Turn, command: CallFailed) -> None:
     """A call brought no answer."""
     job = _end_call(turn, command.job_id)
     if job is not None:
-        _settle(turn, job, Reply(failure(command.error)))
+        settle(turn, job, Reply(failure(command.error)))
 
 
 def _end_call(turn: Turn, job_id: str) -> Job | None:
-    turn.state.calling.discard(job_id)
+    queue.end_call(turn, job_id)
     job = turn.state.jobs.get(job_id)
     return job if job is not None and job.calling else None
 
 
-def _settle(turn: Turn, job: Job, reply: Reply) -> None:
+def settle(turn: Turn, job: Job, reply: Reply) -> None:
+    """Do what a reply to a job asks for."""
     again = job.again
     verdict = reply.verdict
     if isinstance(verdict, Ops):
@@ -81,9 +83,14 @@ def _settle_ops(turn: Turn, job: Job, reply: Reply, found: list[Op]) -> None:
     errors = [op for op in found if op.code is Opcode.STEP_ERROR]
     last = reply.no_retry or job.attempt + 1 >= job.run.max_attempts
     queue.drop(turn, job)
-    others = [op for op in found if op.code is not Opcode.STEP_ERROR]
-    if others or not errors:
+    metadata.take(turn, job.run, found)
+    deferred = defers.take(turn, job.run, found)
+    apart = (Opcode.STEP_ERROR, *defers.LAZY)
+    others = [op for op in found if op.code not in apart]
+    if others or not (errors or deferred):
         ops.perform(turn, job, others)
+    elif not errors:
+        queue.discover(turn, job.run)
     for op in errors:
         if job.run.ended_at is None:
             _take_step_error(turn, job, reply, op, last=last)
@@ -99,7 +106,7 @@ def _find_bad(found: list[Op]) -> Failure | None:
 def _take_step_error(turn: Turn, job: Job, reply: Reply, op: Op, *, last: bool) -> None:
     retry_at = None if last else retries.next_try(turn, job.attempt, reply.retry_after)
     _record(turn, job, op.id, ops.trim_error(op.error), retry_at)
-    step = ops.notice_step(turn, job, op)
+    step = notice_step(turn, job, op)
     if not step.ended:
         step.op = Opcode.STEP_RUN.value
         step.attempts = job.attempt + 1

@@ -1,5 +1,5 @@
 """
-Steps that the server itself ends: sleeps, waits for events, invokes.
+Steps that the server itself ends: sleeps, waits for events and signals, invokes.
 
 Each is a `Wait` with a time at which it ends in any case, and maybe something that ends it before.
 """
@@ -48,6 +48,8 @@ def register(turn: Turn, waiting: Wait) -> None:
         turn.state.event_waits.setdefault(waiting.event, {})[waiting.key] = waiting
     elif waiting.kind is WaitKind.INVOKE:
         turn.state.invokes[waiting.correlation] = waiting
+    elif waiting.kind is WaitKind.SIGNAL and waiting.event:
+        turn.state.signals[waiting.event] = waiting
     waiting.timer = turn.timers.add(waiting.expires, waiting)
 
 
@@ -57,6 +59,9 @@ def release(turn: Turn, waiting: Wait) -> None:
     if waiting.timer is not None:
         waiting.timer.cancel()
     turn.state.invokes.pop(waiting.correlation, None)
+    if waiting.kind is WaitKind.SIGNAL:
+        # One that was displaced has no name any more.
+        turn.state.signals.pop(waiting.event, None)
     others = turn.state.event_waits.get(waiting.event)
     if others is not None:
         others.pop(waiting.key, None)
@@ -72,7 +77,7 @@ def expire(turn: Turn, waiting: Wait) -> None:
         waiting.step.details = text.write({"timed_out": True})
         steps.end(turn, waiting.run, waiting.step, INVOKE_TIMEOUT_MEMO, failed=True)
         return
-    if waiting.kind is WaitKind.EVENT:
+    if waiting.kind in (WaitKind.EVENT, WaitKind.SIGNAL):
         waiting.step.details = text.write({"timed_out": True})
     steps.end(turn, waiting.run, waiting.step, b"null")
 

@@ -3,11 +3,14 @@ Jobs: calls that are to be made, from the wish for one to the call itself.
 
 A run has at most one discovery job, and one job per planned step. So the function is never asked
 twice at once what comes next, and a step that is planned again is not run again.
-Whatever limits or orders calls (concurrency, priority) belongs into `dispatch`.
+What limits and orders the calls (concurrency, throttle, priority) stands in lanes.py.
 """
 
 from __future__ import annotations
 
+import heapq
+
+from inngest_contrib.devserver.engine import lanes, terms
 from inngest_contrib.devserver.engine.body import build_call
 from inngest_contrib.devserver.engine.state import Deadline, Job, Run, Status, Step
 from inngest_contrib.devserver.engine.turn import Turn
@@ -27,6 +30,8 @@ def discover(turn: Turn, run: Run, *, at: int | None = None) -> None:
 def enqueue(turn: Turn, run: Run, step: str, *, at: int | None = None) -> None:
     """Add a job of a run, now or at a later time."""
     run_at = turn.now if at is None else at
+    if run.terms is not None and run.terms.shift < 0:
+        run_at -= run.terms.shift
     job = Job(id=turn.ids.job(), run=run, step=step, run_at=run_at)
     run.jobs[step] = job
     arm(turn, job)
@@ -37,7 +42,7 @@ def arm(turn: Turn, job: Job) -> None:
     """Put a job where it waits: in the queue, or in the heap until its time comes."""
     turn.state.jobs[job.id] = job
     if job.run_at <= turn.now:
-        turn.state.ready.append(job)
+        lanes.line_up(turn, job)
     else:
         job.timer = turn.timers.add(job.run_at, job)
 
@@ -56,6 +61,7 @@ def try_again(turn: Turn, job: Job, at: int) -> None:
 def drop(turn: Turn, job: Job) -> None:
     """A job is done with."""
     turn.state.jobs.pop(job.id, None)
+    job.ticket = 0
     if job.timer is not None:
         job.timer.cancel()
     if job.run.jobs.get(job.step) is job:
@@ -67,21 +73,36 @@ def dispatch(turn: Turn) -> None:
     """Make the calls of ready jobs, in order, as long as there is room."""
     state = turn.state
     while state.ready and len(state.calling) < turn.settings.max_calls:
-        job = state.ready.popleft()
-        if state.jobs.get(job.id) is job and not job.calling and job.run_at <= turn.now:
+        since, run_id, ticket, first = heapq.heappop(state.ready)
+        if isinstance(first, Job):
+            job: Job | None = first
+        else:
+            job = lanes.advance(turn, first, (since, run_id, ticket))
+        # A job that was dropped, or lined up anew, has left its old place behind.
+        if job is not None and job.ticket == ticket:
             _call(turn, job)
 
 
 def _call(turn: Turn, job: Job) -> None:
+    job.ticket = 0
     job.calling = True
     job.started_at = turn.now
     turn.state.calling.add(job.id)
+    if job.run.terms is not None:
+        terms.begin_call(turn, job, job.run.terms)
     if job.run.status is Status.QUEUED:
         _begin(turn, job.run)
     step = job.run.steps.get(job.step)
     if step is not None:
         _begin_step(turn, step)
     turn.effects.append(build_call(turn, job))
+
+
+def end_call(turn: Turn, job_id: str) -> None:
+    """A call has ended: whoever waited for its place may have it."""
+    turn.state.calling.discard(job_id)
+    if turn.state.control.inside:
+        terms.end_call(turn, job_id)
 
 
 def _begin(turn: Turn, run: Run) -> None:

@@ -1,9 +1,7 @@
 """
 What an app's sync does: functions come, change and go; runs already started go on.
 
-The payload was validated before; here it is only read. Keys that the engine does not act upon
-yet (concurrency, throttle, rateLimit, debounce, batchEvents, priority, singleton, idempotency)
-are kept as registered, in `Function.config`.
+The payload was validated before; here it is only read.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-from inngest_contrib.devserver.engine import schedules, text
+from inngest_contrib.devserver.engine import schedules, terms, text
 from inngest_contrib.devserver.engine.commands import (
     Json,
     NoteAppError,
@@ -21,6 +19,7 @@ from inngest_contrib.devserver.engine.commands import (
 )
 from inngest_contrib.devserver.engine.ids import stable_uuid
 from inngest_contrib.devserver.engine.limits import CANCEL_WINDOW, DAY, DEFAULT_RETRIES, MAX_RETRIES
+from inngest_contrib.devserver.engine.options import read_options
 from inngest_contrib.devserver.engine.state import App, CancelOn, Function, Trigger
 from inngest_contrib.devserver.engine.turn import Turn
 from inngest_core.wire.time import parse_duration
@@ -112,8 +111,11 @@ def add_function(turn: Turn, function: Function) -> None:
     """Make a function known, in place of what it was before: its runs see the new one."""
     known = turn.state.functions.get(function.id)
     if known is not None:
+        renewed = known.options != function.options
         _overwrite(known, function)
         function = known
+        if renewed:
+            terms.renew(turn, function)
     turn.state.functions[function.id] = function
     turn.state.slugs[function.slug] = function
     schedules.plan(turn, function)
@@ -150,6 +152,7 @@ def read_function(app: App, config: Mapping[str, Json]) -> Function:
         cancels=tuple(_cancel(cancel) for cancel in config.get("cancel") or ()),
         start_timeout=_lenient_duration(timeouts.get("start")),
         finish_timeout=_lenient_duration(timeouts.get("finish")),
+        options=read_options(config),
     )
 
 

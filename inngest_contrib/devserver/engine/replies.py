@@ -13,6 +13,7 @@ from typing import Any
 
 from inngest_contrib.devserver.engine import text
 from inngest_contrib.devserver.engine.commands import Json, Replied
+from inngest_contrib.devserver.engine.hiding import hide_in_reply
 from inngest_contrib.devserver.engine.limits import MAX_REPLY, MAX_STEP_OUTPUT
 from inngest_core.wire.names import Header, Opcode
 
@@ -45,6 +46,7 @@ class Op:
     """JSON text."""
     error: Json
     timing: Mapping[str, Json]
+    metadata: Json = None
 
     @property
     def races(self) -> bool:
@@ -145,7 +147,7 @@ def _judge(
 def _judge_stranger(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     if 200 <= status < 300:
         kind = f"the reply lacks the header {Header.SDK}: it did not come from an Inngest SDK"
-        return Failure(_read_value(body), kind)
+        return Failure(hide_in_reply(_read_value(body)), kind)
     message = f"Your server returned HTTP {status} before the SDK responded."
     media = headers.get(Header.CONTENT_TYPE, "")
     shown = body[:_QUOTED].decode(errors="replace")
@@ -210,14 +212,17 @@ def _read_ops(body: bytes) -> Ops | Failure:
         return failure(f"{_OPS}{error}")
     ops: list[Op] = []
     for index, item in enumerate([items] if isinstance(items, dict) else items):
-        op = _read_op(index, item)
+        op = parse_op(index, item)
         if isinstance(op, Failure):
             return op
+        if len(op.data) > MAX_STEP_OUTPUT and op.code in _LIMITED:
+            return _oversized(op.id)
         ops.append(op)
     return Ops(ops)
 
 
-def _read_op(index: int, item: Any) -> Op | Failure:
+def parse_op(index: int, item: Any) -> Op | Failure:
+    """The op that a JSON value describes, of whatever size."""
     if item is None:
         return failure(f"error validating generator opcode {index}: opcode cannot be null")
     if not isinstance(item, dict):
@@ -228,9 +233,6 @@ def _read_op(index: int, item: Any) -> Op | Failure:
     wrong = _find_wrong_type(item)
     if wrong is not None:
         return failure(f"{_OPS}{wrong} of {code.value} has the wrong type")
-    data = text.write(item.get("data"))
-    if len(data) > MAX_STEP_OUTPUT and code in _LIMITED:
-        return _oversized(item.get("id") or "")
     name = item.get("name") or ""
     return Op(
         code=code,
@@ -238,9 +240,10 @@ def _read_op(index: int, item: Any) -> Op | Failure:
         name=item.get("displayName") or name,
         raw_name=name,
         opts=item.get("opts") or {},
-        data=data,
+        data=text.write(item.get("data")),
         error=item.get("error"),
         timing=item.get("timing") or {},
+        metadata=item.get("metadata"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inngest_contrib.devserver.engine import pauses, queue, text
+from inngest_contrib.devserver.engine import defers, pauses, queue, terms, text
 from inngest_contrib.devserver.engine.commands import Cancelled, CancelRun, DropCall, Json
 from inngest_contrib.devserver.engine.state import Cause, Deadline, Event, Function, Run, Status
 from inngest_contrib.devserver.engine.turn import Turn
@@ -24,7 +24,22 @@ def start(
     correlation: str | None = None,
     cron: str | None = None,
 ) -> Run:
-    """Create a run. An event from the future lets it wait until then."""
+    """Start a run. An event from the future lets it wait until then."""
+    run = create(turn, function, events, correlation=correlation, cron=cron)
+    queue.discover(turn, run, at=max(turn.now, run.event.ts) if cron is None else turn.now)
+    return run
+
+
+def create(
+    turn: Turn,
+    function: Function,
+    events: Sequence[Event],
+    *,
+    correlation: str | None = None,
+    cron: str | None = None,
+    original_run_id: str | None = None,
+) -> Run:
+    """Create a run, and nothing that would call it."""
     run = Run(
         id=turn.ids.ulid(turn.now),
         function=function,
@@ -32,12 +47,12 @@ def start(
         queued_at=turn.now,
         correlation=correlation,
         cron=cron,
+        original_run_id=original_run_id,
     )
     adopt(turn, run)
     turn.changes.keep(run)
     for event in events:
         turn.changes.keep(Cause(event.id, run.id))
-    queue.discover(turn, run, at=max(turn.now, run.event.ts) if cron is None else turn.now)
     return run
 
 
@@ -45,6 +60,7 @@ def adopt(turn: Turn, run: Run) -> None:
     """Make a run live: new, or taken up again after a restart."""
     turn.state.runs[run.id] = run
     turn.state.running.setdefault(run.function.id, {})[run.id] = run
+    terms.agree(turn, run)
     if run.status is Status.QUEUED and run.function.start_timeout is not None:
         due = run.queued_at + run.function.start_timeout
         run.deadlines.append(turn.timers.add(due, Deadline(run, "start")))
@@ -104,20 +120,32 @@ def _end(
     finished = _finished_event(turn, run, error)
     if run.event.name not in _SILENT_AFTER:
         _announce(turn, run, finished)
-    if run.correlation is not None:
-        # The invoker of a cancelled run gets the bare event, as on the real server.
+    defers.fire(turn, run)
+    for invoker in _invokers(run):
+        # The invoker of a cancelled run gets the event itself, as on the real server.
         pauses.answer(
             turn,
-            run.correlation,
-            finished.bare if memo is None else memo,
+            invoker,
+            finished.full if memo is None else memo,
             run_id=run.id,
             failed=status is not Status.COMPLETED,
         )
 
 
+def _invokers(run: Run) -> list[str]:
+    """The runs and steps that wait for this run: of a batch, everyone whose event is in it."""
+    if run.correlation is None:
+        return []
+    if len(run.events) == 1:
+        return [run.correlation]
+    invoked = [event.value["data"]["_inngest"] for event in run.events if event.name == INVOKED]
+    return [origin["correlation_id"] for origin in invoked if "correlation_id" in origin]
+
+
 def _let_go(turn: Turn, run: Run) -> None:
     turn.state.runs.pop(run.id, None)
     turn.state.running[run.function.id].pop(run.id, None)
+    terms.end(turn, run)
     for deadline in run.deadlines:
         deadline.cancel()
     for job in list(run.jobs.values()):

@@ -7,17 +7,22 @@ A run that has ended leaves the memory; the store keeps it. Texts of JSON are ca
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from inngest_contrib.devserver.engine import text
 from inngest_contrib.devserver.engine.commands import Json
+from inngest_contrib.devserver.engine.control import Control
 from inngest_contrib.devserver.engine.limits import DEFAULT_RETRIES
+from inngest_contrib.devserver.engine.options import Options
 from inngest_contrib.devserver.engine.timers import Timer
 from inngest_core.wire.names import DISCOVERY_STEP
+
+if TYPE_CHECKING:
+    from inngest_contrib.devserver.engine.lanes import Line
+    from inngest_contrib.devserver.engine.terms import Terms
 
 
 class Status(str, Enum):
@@ -89,6 +94,7 @@ class Function:
     cancels: tuple[CancelOn, ...] = ()
     start_timeout: int | None = None
     finish_timeout: int | None = None
+    options: Options | None = None
 
     @property
     def key(self) -> str:
@@ -168,8 +174,12 @@ class Memos:
         return len(self._keys)
 
     def add(self, key: str, fragment: bytes) -> None:
-        """Take in `"key":memo`, in its place among the sorted keys."""
+        """Take in `"key":memo`, in its place among the sorted keys; what stood there goes."""
         index = bisect_left(self._keys, key)
+        if index < len(self._keys) and self._keys[index] == key:
+            self.size += len(fragment) - len(self._fragments[index])
+            self._fragments[index] = fragment
+            return
         self._keys.insert(index, key)
         self._fragments.insert(index, fragment)
         self.size += len(fragment) + 1
@@ -236,6 +246,8 @@ class Job:
     again: bool = False
     """A discovery was asked for while this one was on its way."""
     timer: Timer | None = None
+    ticket: int = 0
+    """By which it waits for its turn to be called; 0: it does not."""
 
     @property
     def key(self) -> str:
@@ -253,6 +265,8 @@ class WaitKind(str, Enum):
     SLEEP = "sleep"
     EVENT = "event"
     INVOKE = "invoke"
+    FETCH = "fetch"
+    SIGNAL = "signal"
 
 
 @dataclass(slots=True)
@@ -276,6 +290,17 @@ class Wait:
     def correlation(self) -> str:
         """By which the end of an invoked run finds the step that invoked it."""
         return f"{self.run.id}.{self.step.id}"
+
+
+@dataclass(slots=True, frozen=True)
+class Fetching:
+    """A request that is under way for a step, and the job that asked for it."""
+
+    job: Job
+    waiting: Wait
+    attempt: int
+    """Of the job when it asked; another request of it may have failed since."""
+    started_at: int
 
 
 @dataclass(slots=True)
@@ -325,6 +350,61 @@ class Dedupe:
 
 
 @dataclass(slots=True)
+class Invocation:
+    """A key of an invocation, and what it led to."""
+
+    TABLE: ClassVar[str] = "invocations"
+    function_id: str
+    word: str
+    event_id: str
+    run_id: str | None
+    expires: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.function_id}/{self.word}"
+
+
+@dataclass(slots=True)
+class Defer:
+    """A function that a run wants started once it has ended, and the event by which it was."""
+
+    TABLE: ClassVar[str] = "defers"
+    run_id: str
+    number: int
+    id: str
+    name: str
+    slug: str
+    input: bytes
+    meta: bytes | None = None
+    aborted: bool = False
+    event_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.run_id + self.id
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Note:
+    """Metadata of a run or, where `step_id` is not empty, of a step, as it was sent."""
+
+    TABLE: ClassVar[str] = "notes"
+    run_id: str
+    id: str
+    step_id: str
+    scope: str
+    kind: str
+    op: str
+    values: bytes
+    noted_at: int
+
+    @property
+    def key(self) -> str:
+        return self.run_id + self.id
+
+
+@dataclass(slots=True)
 class Run:
     """One execution of a function, with everything that a call about it is made of."""
 
@@ -352,7 +432,9 @@ class Run:
     """Open steps of the batch that must end before the function is called again."""
     jobs: dict[str, Job] = field(default_factory=dict)
     waits: dict[str, Wait] = field(default_factory=dict)
+    defers: dict[str, Defer] = field(default_factory=dict)
     deadlines: list[Timer] = field(default_factory=list)
+    terms: Terms | None = None
 
     @property
     def key(self) -> str:
@@ -402,12 +484,18 @@ class State:
     slugs: dict[str, Function] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
-    ready: deque[Job] = field(default_factory=deque)
+    ready: list[tuple[int, str, int, Job | Line]] = field(default_factory=list)
+    """A heap: jobs and lines of jobs that may be tried, by their places."""
+    control: Control = field(default_factory=Control)
     calling: set[str] = field(default_factory=set)
     """Ids of jobs whose calls are in progress, also of runs that ended meanwhile."""
     event_waits: dict[str, dict[str, Wait]] = field(default_factory=dict)
     invokes: dict[str, Wait] = field(default_factory=dict)
+    fetches: dict[str, Fetching] = field(default_factory=dict)
+    signals: dict[str, Wait] = field(default_factory=dict)
+    """Who waits for which signal."""
     running: dict[str, dict[str, Run]] = field(default_factory=dict)
     """Live runs by function id."""
     dedupes: dict[tuple[str, str], Dedupe] = field(default_factory=dict)
+    invocations: dict[tuple[str, str], Invocation] = field(default_factory=dict)
     schedules: dict[tuple[str, str], Schedule] = field(default_factory=dict)

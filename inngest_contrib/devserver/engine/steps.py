@@ -27,15 +27,21 @@ def end(turn: Turn, run: Run, step: Step, memo: bytes, *, failed: bool = False) 
     """Store the memo of a step and let the run go on. The first memo of a step stays."""
     if step.ended:
         return
-    _memoize(turn, run, step, memo)
+    record(turn, run, step, memo, failed=failed)
+    go_on(turn, run, step)
+
+
+def record(turn: Turn, run: Run, step: Step, memo: bytes, *, failed: bool = False) -> None:
+    """Store the memo of a step that has none."""
+    memoize(run, step, memo)
     step.status = Status.FAILED if failed else Status.COMPLETED
     step.ended_at = turn.now
     turn.changes.keep(step)
     run.idle = 0
-    go_on(turn, run, step)
 
 
-def _memoize(turn: Turn, run: Run, step: Step, memo: bytes) -> None:
+def memoize(run: Run, step: Step, memo: bytes) -> None:
+    """Let later calls know the memo of a step, as the latest."""
     key = text.write_key(step.id)
     step.fragment = key + memo
     step.memo_at = len(key)

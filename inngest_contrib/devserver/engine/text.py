@@ -20,7 +20,9 @@ def write(value: object) -> bytes:
 def read(text: bytes | str) -> Any:
     """The value of a JSON text; ValueError if it is none, or goes beyond JSON (NaN, 1e999)."""
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        value = _decode(text)
         return _clean_deep(value) if _may_hold_surrogates(text) else value
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
@@ -33,8 +35,8 @@ def clean(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _may_hold_surrogates(text: bytes | str) -> bool:
-    return ("\\ud" in text.lower()) if isinstance(text, str) else (b"\\ud" in text.lower())
+def _may_hold_surrogates(text: str) -> bool:
+    return "\\ud" in text.lower()
 
 
 def _clean_deep(value: Any) -> Any:
@@ -56,3 +58,7 @@ def _finite(digits: str) -> float:
     if math.isinf(value):
         raise ValueError(f"the number {digits} is too large")
     return value
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
+"""Kept, since json.loads with options makes a decoder at each call."""

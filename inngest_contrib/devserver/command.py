@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from inngest_core.wire.time import parse_duration
+
 DEFAULT_DATABASE = Path(".inngest") / "dev.db"
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -28,6 +30,19 @@ class _Seconds(click.FloatRange):
         if not math.isfinite(seconds):
             self.fail(f"{value} is not a number of seconds.", param, ctx)
         return seconds
+
+
+def _read_retain(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Milliseconds of a text like `7d` or `1h30m`; more than none."""
+    if text is None:
+        return None
+    try:
+        ms = parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
+    if ms <= 0:
+        raise click.BadParameter(f"{text} would keep nothing.")
+    return ms
 
 
 @click.command("dev")
@@ -61,6 +76,17 @@ class _Seconds(click.FloatRange):
     help="normal survives a crash of this process, full also the loss of power.",
 )
 @click.option(
+    "--retain",
+    callback=_read_retain,
+    metavar="DURATION",
+    help="Delete runs that ended so long ago, and their events: 7d, 12h.  [default: keep all]",
+)
+@click.option(
+    "--vacuum",
+    is_flag=True,
+    help="First rewrite the database file without gaps; needs its size in free space.",
+)
+@click.option(
     "--app",
     metavar="MODULE:ATTRIBUTE",
     help="A client whose functions run inside this process, without HTTP.",
@@ -71,6 +97,7 @@ class _Seconds(click.FloatRange):
     metavar="SECONDS",
     help="Wait this long before every retry, instead of longer each time.",
 )
+@click.option("--scan", is_flag=True, help="Look for apps at the usual ports of this machine.")
 @click.option("--no-poll", is_flag=True, help="Do not ask apps again whether they have changed.")
 @click.option(
     "--poll-interval",
@@ -79,6 +106,21 @@ class _Seconds(click.FloatRange):
     show_default=True,
     metavar="SECONDS",
     help="How often to ask.",
+)
+@click.option(
+    "--signing-key",
+    envvar="INNGEST_SERVER_SIGNING_KEY",
+    metavar="HEX",
+    help="Ask everyone for a key, and sign what is sent to apps. Also $INNGEST_SERVER_SIGNING_KEY, "
+    "which other users of this machine cannot see.",
+)
+@click.option(
+    "--event-key",
+    "event_keys",
+    envvar="INNGEST_SERVER_EVENT_KEY",
+    multiple=True,
+    metavar="KEY",
+    help="With it events may be sent; may be repeated. Also $INNGEST_SERVER_EVENT_KEY.",
 )
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
 def dev(
@@ -89,15 +131,22 @@ def dev(
     db: Path | None,
     in_memory: bool,
     durability: str,
+    retain: int | None,
+    vacuum: bool,
     app: str | None,
     retry_interval: float | None,
+    scan: bool,
     no_poll: bool,
     poll_interval: float,
+    signing_key: str | None,
+    event_keys: tuple[str, ...],
     log_level: str,
 ) -> None:
     """Run an Inngest server on this machine, for development and tests."""
     if db and in_memory:
         raise click.UsageError("--db and --in-memory exclude each other.")
+    if vacuum and in_memory:
+        raise click.UsageError("--vacuum is for a file, and --in-memory has none.")
     _log_to_terminal(log_level)
     serving = _serving()
     options = serving.Options(
@@ -107,10 +156,15 @@ def dev(
         allowed_hosts=allowed_hosts,
         database=None if in_memory else str(_prepare(db or DEFAULT_DATABASE)),
         durability=durability,
+        retain=retain,
+        vacuum=vacuum,
         app=app,
         retry_interval=retry_interval,
         poll=not no_poll,
         poll_interval=poll_interval,
+        scan=scan,
+        signing_key=signing_key,
+        event_keys=event_keys,
     )
     _run(serving, options)
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +21,11 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from inngest_contrib.devserver.engine.commands import NoteAppError
+from inngest_contrib.devserver.keys import Keys
 from inngest_contrib.devserver.loop import Server
-from inngest_core.wire.names import Header, ServerKind
+from inngest_core.wire.canonical import canonical
+from inngest_core.wire.names import Header
+from inngest_core.wire.signing import sign
 
 logger = logging.getLogger("inngest.devserver")
 
@@ -31,6 +35,7 @@ RETRY_SECONDS = 1.0
 """How soon an address that has never answered is asked again."""
 REQUEST_SECONDS = 10.0
 MAX_TEXT = 500
+UNREACHABLE = "nobody answers there"
 _NO_REPLY = "no reply from "
 """In the answer of an app that looks for its server at another address."""
 
@@ -56,11 +61,21 @@ class Discovery:
     """Ask again after an app has answered once; without, only until then."""
     skip: frozenset[str] = frozenset({IN_PROCESS_URL})
     """Addresses that are never asked: apps within this process."""
+    keys: Keys = field(default_factory=Keys)
     _watched: dict[str, _Watched] = field(default_factory=dict)
+
+    def known(self) -> list[str]:
+        """The addresses that are asked, and those of all apps."""
+        return [*self.urls, *self._watched, *(app.url for app in self.server.reads.apps())]
+
+    def add(self, url: str) -> None:
+        """Ask at one more address."""
+        self._watched.setdefault(url, _Watched(url))
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        self._watched = {url: _Watched(url) for url in self.urls}
+        for url in self.urls:
+            self.add(url)
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         ) as client:
@@ -89,16 +104,18 @@ class Discovery:
 
     async def _ask(self, client: aiohttp.ClientSession, one: _Watched) -> None:
         before = self._syncs()
-        problem = await _put(client, one.url)
+        problem = await ask_to_sync(client, one.url, self.keys)
         if not problem and not one.answered and self._syncs() == before:
-            problem = (
-                "it answered, but registered with another server. "
-                f"Start it with INNGEST_DEV={self.own_url}"
-            )
+            problem = f"it answered, but registered with another server. {self._remedy()}"
         elif _NO_REPLY in problem and self.own_url not in problem:
-            problem += f". Start it with INNGEST_DEV={self.own_url}"
+            problem += f". {self._remedy()}"
         await self._tell(one, problem)
         one.answered = one.answered or not problem
+
+    def _remedy(self) -> str:
+        if self.keys.signing is None:
+            return f"Start it with INNGEST_DEV={self.own_url}"
+        return f"Start it with INNGEST_DEV=0 and INNGEST_BASE_URL={self.own_url}"
 
     def _syncs(self) -> dict[str, int]:
         return {app.id: app.synced_at for app in self.server.reads.apps()}
@@ -115,22 +132,30 @@ class Discovery:
         await self.server.submit(NoteAppError(one.url, problem))
 
 
-async def _put(client: aiohttp.ClientSession, url: str) -> str:
+async def ask_to_sync(client: aiohttp.ClientSession, url: str, keys: Keys) -> str:
     """Ask an app to register; return what is wrong, or nothing."""
     if not _is_address(url):
         return "this is not an address that can be asked; write it as http://host:port/path"
-    headers = {Header.SERVER_KIND: ServerKind.DEV.value, Header.CONTENT_TYPE: "application/json"}
-    body = json.dumps({"url": url})
+    request = sync_request(url, keys)
     try:
-        async with client.put(url, data=body, headers=headers, allow_redirects=False) as response:
+        async with client.put(url, **request, allow_redirects=False) as response:
             text = await response.text(errors="replace")
             return _judge(response.status, text)
     except asyncio.TimeoutError:
         return f"no answer within {REQUEST_SECONDS:.0f} seconds"
     except aiohttp.ClientConnectorError as error:
-        return f"nobody answers there ({error.os_error})"
+        return f"{UNREACHABLE} ({error.os_error})"
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return f"nobody answers there ({error})"
+        return f"{UNREACHABLE} ({error})"
+
+
+def sync_request(url: str, keys: Keys) -> dict[str, Any]:
+    """The headers and the data of the PUT that asks an app at a URL to register."""
+    body = canonical({"url": url})
+    headers = {Header.SERVER_KIND: keys.kind.value, Header.CONTENT_TYPE: "application/json"}
+    if keys.signing is not None:
+        headers[Header.SIGNATURE] = sign(keys.signing, body, int(time.time()))
+    return {"headers": headers, "data": body}
 
 
 def _is_address(url: str) -> bool:

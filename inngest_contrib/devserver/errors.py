@@ -9,3 +9,11 @@ class CannotListen(Exception):
 
 class AppNotLoaded(Exception):
     """The app that was to run inside the server cannot be loaded or registered."""
+
+
+class ServerNotStarted(Exception):
+    """A server did not come to take requests. The message tells what it wrote."""
+
+
+class KeysRefused(Exception):
+    """The keys of a server have the wrong form, or one of them is missing."""

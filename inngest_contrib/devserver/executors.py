@@ -8,16 +8,14 @@ page and the log of whoever wrote the app.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from inngest_contrib.devserver.engine.commands import Call, CallFailed, Replied
 from inngest_contrib.devserver.engine.limits import MAX_REPLY, SECOND
+from inngest_contrib.devserver.signatures import Signer
 from inngest_core.wire.http import CommRequest, CommResponse
-from inngest_core.wire.names import Header
-from inngest_core.wire.signing import sign
 
 if TYPE_CHECKING:
     import aiohttp
@@ -44,26 +42,14 @@ class Executor(Protocol):
         ...
 
 
-class Signer:
-    """Adds the signature, where there is a key."""
-
-    def __init__(self, key: str | None) -> None:
-        self._key = key
-
-    def headers(self, call: Call) -> dict[str, str]:
-        """The headers of a call, signed over its very bytes."""
-        headers = dict(call.headers)
-        if self._key is not None:
-            headers[Header.SIGNATURE] = sign(self._key, call.body, int(time.time()))
-        return headers
-
-
 class InProcess:
     """Hands calls to apps in this process, by the URL they registered: no socket."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
         self._handlers: dict[str, Handler] = {}
+        self.report: Callable[[bytes], Any] | None = None
+        """How functions report while they go on; see CommRequest."""
 
     def attach(self, url: str, handler: Handler) -> None:
         """Let `handler` answer what goes to `url`, whatever its query."""
@@ -79,13 +65,16 @@ class InProcess:
         request = CommRequest(
             method="POST",
             url=call.url,
-            headers=self._signer.headers(call),
+            headers=self._signer.headers(call.headers, call.body),
             query=dict(parse_qsl(urlsplit(call.url).query, keep_blank_values=True)),
             body=call.body,
+            report=self.report,
         )
         try:
             response = await asyncio.wait_for(handler.answer(request), call.timeout / SECOND)
-            return Replied(call.job_id, response.status, response.headers, await _join(response))
+            body = await _join(response)
+            reply = Replied(call.job_id, response.status, response.headers, body)
+            return _accept(self._signer, reply)
         except asyncio.TimeoutError:
             return CallFailed(call.job_id, _took_too_long(call))
         except Exception as error:
@@ -117,14 +106,14 @@ class Http:
         """POST, following redirects with POST, as the real server does."""
         import aiohttp
 
-        headers = self._signer.headers(call)
+        headers = self._signer.headers(call.headers, call.body)
         url = call.url
         try:
             for _ in range(_MAX_REDIRECTS + 1):
                 reply = await self._post(call, url, headers)
                 location = reply.headers.get("location")
                 if reply.status not in _REDIRECTS or not location:
-                    return reply
+                    return _accept(self._signer, reply)
                 url = urljoin(url, location)
             return CallFailed(call.job_id, f'Post "{url}": stopped after 10 redirects')
         except asyncio.TimeoutError:
@@ -136,8 +125,13 @@ class Http:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=call.timeout / SECOND, sock_connect=10)
-        async with self._open().post(
-            url, data=call.body, headers=headers, allow_redirects=False, timeout=timeout
+        async with self._open().request(
+            call.method,
+            url,
+            data=call.body or None,
+            headers=headers,
+            allow_redirects=False,
+            timeout=timeout,
         ) as response:
             body = await _read_bounded(response)
             received = {name.lower(): value for name, value in response.headers.items()}
@@ -148,6 +142,13 @@ class Http:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _accept(signer: Signer, reply: Replied) -> Replied | CallFailed:
+    """Pass a reply on, unless its signature makes it unbelievable."""
+    # Of a reply that is too large only the beginning was read; the engine refuses it.
+    problem = None if len(reply.body) > MAX_REPLY else signer.problem(reply)
+    return reply if problem is None else CallFailed(reply.job_id, problem)
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -121,6 +121,9 @@ class _Compiled:
         variables = {
             name: as_doubles(_look_up(roots, path)) for name, path in self.source.values.items()
         }
+        if self.source.text in variables:
+            # An attribute and nothing else, as most keys are: no need to ask the library.
+            return variables[self.source.text]
         for name, path in self.source.presences.items():
             variables[name] = _is_present(roots, path)
         return self.program(variables)

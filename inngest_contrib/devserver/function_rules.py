@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from inngest_contrib.devserver import cron
 from inngest_contrib.devserver.durations import go_duration, long_duration
+from inngest_contrib.devserver.engine.options import is_limit
 
 MAX_TRIGGERS = 10
 MAX_CANCELS = 5
@@ -164,7 +165,8 @@ def _cancel(function: Function, problem_of: ProblemOf) -> Problems:
 
 
 def _concurrency(function: Function, problem_of: ProblemOf) -> Problems:
-    concurrency = function.get("concurrency")
+    given = function.get("concurrency")
+    concurrency = [given] if is_limit(given) else given
     for_runs = concurrency.get("fn") or [] if isinstance(concurrency, dict) else []
     for_steps = concurrency.get("step") or [] if isinstance(concurrency, dict) else concurrency
     limits = for_steps if isinstance(for_steps, list) else []

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from inngest_contrib.devserver.durations import go_duration
+from inngest_contrib.devserver.engine.options import is_limit
 from inngest_contrib.devserver.events import kind
 
 Shape = Any
@@ -73,8 +74,10 @@ def _mismatch(value: Any, path: str, name: str) -> ShapeError:
 
 
 def _check_concurrency(value: Any, path: str) -> None:
-    """Accept a number, a list of limits, or limits for steps and for runs apart."""
-    if isinstance(value, list):
+    """Accept a number, a limit, a list of limits, or limits for steps and for runs apart."""
+    if is_limit(value):
+        _check(value, _LIMIT, path)
+    elif isinstance(value, list):
         _check(value, [_LIMIT], path)
     elif isinstance(value, dict):
         _check(value, {"step": [_LIMIT], "fn": [_LIMIT]}, path)

@@ -7,17 +7,17 @@ The app registers itself as any other does, at an address that exists only in th
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from inngest_contrib.devserver.discovery import IN_PROCESS_URL
+from inngest_contrib.devserver.discovery import IN_PROCESS_URL, sync_request
 from inngest_contrib.devserver.errors import AppNotLoaded
+from inngest_contrib.devserver.keys import Keys, environment
 from inngest_contrib.devserver.loop import Server
 from inngest_core import Inngest
 from inngest_core.comm import CommHandler, CommRequest
-from inngest_core.wire.names import Header, ServerKind
 
 FRAMEWORK = "in-process"
 _SOME_SERVER = ("1", "true")
@@ -37,29 +37,46 @@ class Inside:
         await self.client.aclose()
 
 
-async def attach_app(server: Server, path: str, own_url: str) -> Inside:
-    """Load the client at `module:attribute` and register its functions.
+async def attach_app(server: Server, app: Inngest | str, own_url: str, keys: Keys) -> Inside:
+    """Register the functions of a client, which may be named by `module:attribute`.
 
     Raises AppNotLoaded when there is no such client or it cannot be registered.
     """
-    # The app must talk to this server; another that the user has named is left alone.
-    if os.environ.get("INNGEST_DEV", "true").lower() in _SOME_SERVER:
-        os.environ["INNGEST_DEV"] = own_url
-    client = _load(path)
+    client = _loaded(app, own_url, keys) if isinstance(app, str) else _fitting(app, own_url)
     handler = CommHandler(client=client, framework=FRAMEWORK)
     server.attach(IN_PROCESS_URL, handler)
+    asked = sync_request(IN_PROCESS_URL, keys)
     request = CommRequest(
         method="PUT",
         url=IN_PROCESS_URL,
-        headers={Header.SERVER_KIND: ServerKind.DEV.value},
+        headers=asked["headers"],
         query={},
-        body=json.dumps({"url": IN_PROCESS_URL}).encode(),
+        body=asked["data"],
     )
     response = await handler.answer(request)
     if response.status >= 300:
         reason = response.body.decode(errors="replace")
-        raise AppNotLoaded(f"--app {path}: its functions could not be registered: {reason}")
+        raise AppNotLoaded(f"{client!r}: its functions could not be registered: {reason}")
     return Inside(client, frozenset({IN_PROCESS_URL, *_follow(server, handler)}))
+
+
+def _fitting(client: Inngest, own_url: str) -> Inngest:
+    if urlsplit(client.api_origin).port != urlsplit(own_url).port:
+        raise AppNotLoaded(
+            f"{client!r} talks to {client.api_origin}, and this server is {own_url}; give both the "
+            "same port"
+        )
+    return client
+
+
+def _loaded(path: str, own_url: str, keys: Keys) -> Inngest:
+    # The app must talk to this server; another that the user has named is left alone.
+    if keys.signing is not None:
+        for name, value in environment(own_url, keys).items():
+            os.environ.setdefault(name, value)
+    elif os.environ.get("INNGEST_DEV", "true").lower() in _SOME_SERVER:
+        os.environ["INNGEST_DEV"] = own_url
+    return _load(path)
 
 
 def _load(path: str) -> Inngest:

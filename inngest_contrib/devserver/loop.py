@@ -8,35 +8,49 @@ one transaction, and only then performs the effects and answers the callers.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import os
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from inngest_contrib.devserver.engine.commands import (
     Call,
+    CallFailed,
     Changes,
     Command,
     Effect,
     Expressions,
+    Fetch,
     NextTick,
+    Report,
     Settings,
     Tick,
     Warn,
 )
 from inngest_contrib.devserver.engine.engine import Engine
 from inngest_contrib.devserver.engine.turn import Turn
-from inngest_contrib.devserver.executors import Handler, Http, InProcess, Signer
+from inngest_contrib.devserver.executors import Handler, Http, InProcess
+from inngest_contrib.devserver.outbound import Outbound
 from inngest_contrib.devserver.reads import Reads
+from inngest_contrib.devserver.reports import Reports
+from inngest_contrib.devserver.retention import Sweep, sweep_interval
+from inngest_contrib.devserver.signatures import Signer
 from inngest_contrib.devserver.store import Store
+from inngest_contrib.devserver.timings import Timings
 
 Listener = Callable[[list[Any]], None]
+T = TypeVar("T")
 
 _LOOK_AGAIN = 60.0
 """Seconds after which the clock is looked at in any case: it may have been set."""
+
+_BREATH = 0.01
+"""Seconds between two pieces of a sweep, for everything else."""
 
 _log = logging.getLogger("inngest.devserver")
 
@@ -51,12 +65,19 @@ class ServerConfig:
     """`normal` survives kill -9; `full` also the loss of power, at a price per commit."""
     retry_interval: float | None = None
     """Seconds between attempts, always; None means the real server's backoff table."""
+    retain: int | None = None
+    """Milliseconds for which ended runs and their events are kept; None keeps them for good."""
+    vacuum: bool = False
+    """Rewrite the file without its gaps before anything else."""
     max_calls: int = 100
     """Calls to apps in progress at once."""
-    signing_key: str | None = None
-    """Signs the calls to apps when given."""
+    signing_key: str | None = field(default=None, repr=False)
+    """Signs the calls to apps, and verifies their replies, when given."""
     address: str = ""
     """Where this server listens; named to a second server that wants the same database."""
+
+
+Answer = asyncio.Future[Any] | concurrent.futures.Future[Any]
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,7 +85,15 @@ class _Asked:
     """A command on its way, and who waits for its result."""
 
     command: Command
-    answer: asyncio.Future[Any] | None
+    answer: Answer | None
+
+
+@dataclass(slots=True, frozen=True)
+class Load:
+    """How much a server has before it: calls that are due or will be, and those under way."""
+
+    queued: int
+    calling: int
 
 
 class ServerStopped(Exception):
@@ -82,6 +111,8 @@ class Server:
     ) -> None:
         if config.durability not in ("normal", "full"):
             raise ValueError(f'durability is "normal" or "full", not "{config.durability}"')
+        if config.retain is not None and config.retain <= 0:
+            raise ValueError(f"retain is a number of milliseconds above 0, not {config.retain}")
         self._config = config
         # In memory there is no disk to wait for.
         self._full = config.durability == "full" and config.database is not None
@@ -98,35 +129,71 @@ class Server:
         signer = Signer(config.signing_key)
         self._in_process = InProcess(signer)
         self._http = Http(signer)
+        self._outbound = Outbound()
+        self.timings = Timings()
         self._inbox: list[_Asked] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._due: int | None = None
+        """What the timer is set for; mostly the same after a turn."""
         self._turn_planned = False
         self._open = False
         self._calling = False
         self._store: Store
         self._loop: asyncio.AbstractEventLoop
-        self._committing: asyncio.Future[None] | None = None
+        self._committing: asyncio.Future[Any] | None = None
+        """The store is at work in a thread: no turn may begin."""
         self._checkpointing: asyncio.Future[None] | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._retaining: asyncio.Task[None] | None = None
 
     # --- life -------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Open the store, take up what is unfinished. Raises StoreInUse, StoreRefused."""
+    async def start(self, *, calls: bool = True) -> None:
+        """
+        Open the store, take up what is unfinished. Raises StoreInUse, StoreRefused.
+
+        Without `calls`, apps are called from `begin_calls` on.
+        """
         self._loop = asyncio.get_running_loop()
+        self._in_process.report = Reports(self._take_report)
         config = self._config
-        self._store = Store(config.database, full=config.durability == "full", owner=config.address)
+        self._store = Store(
+            config.database,
+            full=config.durability == "full",
+            owner=config.address,
+            vacuum=config.vacuum,
+        )
+        try:
+            self._take_up()
+        except BaseException:
+            self._store.close()
+            raise
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="inngest-store")
+        self._open = True
+        self._calling = calls
+        self._plan_turn()
+        if config.retain is not None:
+            self._retaining = self._loop.create_task(self._retain(config.retain))
+
+    def _take_up(self) -> None:
         self.reads = Reads(self._store.reader, self._engine.state.runs)
-        self._engine.restore(self._store.load(), _now())
-        self._open = self._calling = True
+        changes = self._engine.restore(self._store.load(), _now())
+        if changes:
+            self._store.commit(self._store.prepare(changes))
+
+    def begin_calls(self) -> None:
+        """Make the calls that have waited until their app was there."""
+        self._calling = self._open
         self._plan_turn()
 
     async def stop(self, *, grace: float = 10.0) -> None:
         """Start nothing new, wait up to `grace` seconds for calls in progress, close the store."""
         self._calling = False
+        if self._retaining is not None:
+            self._retaining.cancel()
+            await asyncio.wait([self._retaining])
         if self._calls:
             await asyncio.wait(self._calls, timeout=grace)
         await self._come_to_rest()
@@ -137,6 +204,7 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
         await self._http.close()
+        await self._outbound.close()
         if self._checkpointing is not None:
             await asyncio.wait([self._checkpointing])
         if self._threads is not None:
@@ -154,6 +222,11 @@ class Server:
         """Call the app at `url` in process: `handler` is a CommHandler (`answer(request)`)."""
         self._in_process.attach(url, handler)
 
+    def load(self) -> Load:
+        """How much there is to do; cheap to ask."""
+        state = self._engine.state
+        return Load(max(0, len(state.jobs) - len(state.calling)), len(state.calling))
+
     def watch(self, listener: Listener) -> Callable[[], None]:
         """Tell `listener` after every commit which records changed; the result ends it."""
         self._listeners.append(listener)
@@ -169,6 +242,12 @@ class Server:
         self._post(_Asked(command, answer))
         return await answer
 
+    def _take_report(self, report: Report, answer: Answer) -> None:
+        if self._open:
+            self._post(_Asked(report, answer))
+        else:
+            answer.set_exception(ServerStopped("the server is not running"))
+
     def _post(self, asked: _Asked) -> None:
         self._inbox.append(asked)
         self._plan_turn()
@@ -183,7 +262,7 @@ class Server:
 
     def _turn(self) -> None:
         self._turn_planned = False
-        if not self._open:
+        if not self._open or self._committing is not None:
             return
         inbox, self._inbox = self._inbox, []
         turn = self._engine.begin(_now())
@@ -256,7 +335,11 @@ class Server:
                 answer.set_exception(ServerStopped(f"the store failed: {error}"))
 
     def _checkpoint(self) -> None:
-        if self._checkpointing is None and self._threads and self._store.wants_checkpoint():
+        if self._store.wants_checkpoint():
+            self._write_back()
+
+    def _write_back(self) -> None:
+        if self._checkpointing is None and self._threads:
             work = self._loop.run_in_executor(self._threads, self._store.checkpoint)
             self._checkpointing = work
             work.add_done_callback(self._checkpointed)
@@ -265,6 +348,44 @@ class Server:
         self._checkpointing = None
         if done.exception() is not None:
             _log.warning("the log of the database could not be written back: %s", done.exception())
+
+    # --- what is kept -----------------------------------------------------------------------
+
+    async def _retain(self, retain: int) -> None:
+        """Delete what ended so many milliseconds ago, again and again."""
+        while self._open:
+            sweep = self._store.sweep(_now() - retain)
+            try:
+                await self._sweep(sweep)
+            except sqlite3.Error as error:
+                _log.warning("what is old could not be deleted, for now: %s", error)
+            await asyncio.sleep(sweep_interval(retain))
+
+    async def _sweep(self, sweep: Sweep) -> None:
+        while self._open and await self._between_turns(sweep.step):
+            await asyncio.sleep(_BREATH)
+        if sweep.runs or sweep.events:
+            _log.info("deleted what is old: %d runs, %d events", sweep.runs, sweep.events)
+            # Only this makes the file smaller.
+            self._write_back()
+
+    async def _between_turns(self, work: Callable[[], T]) -> T:
+        """Do something with the store while no turn is under way; without holding up the loop."""
+        while self._committing is not None:
+            await asyncio.wait([self._committing])
+            await asyncio.sleep(0)
+        if self._threads is None or self._config.database is None:
+            # In memory the readers share the connection: they must not see half of it.
+            return work()
+        done = self._loop.run_in_executor(self._threads, work)
+        self._committing = done
+        done.add_done_callback(self._go_on)
+        # The work goes on in its thread if we are cancelled, and turns must wait for it.
+        return await asyncio.shield(done)
+
+    def _go_on(self, done: asyncio.Future[Any]) -> None:
+        self._committing = None
+        self._plan_turn()
 
     def _tell(self, changes: Changes) -> None:
         for listener in list(self._listeners):
@@ -278,28 +399,47 @@ class Server:
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Call):
-                task = self._loop.create_task(self._call(effect))
-                self._calls.add(task)
-                task.add_done_callback(self._calls.discard)
+                self._begin(self._call(effect))
+            elif isinstance(effect, Fetch):
+                self._begin(self._fetch(effect))
             elif isinstance(effect, Warn):
                 _log.warning("%s", effect.message)
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _fetch(self, fetch: Fetch) -> None:
+        self._post(_Asked(await self._outbound.fetch(fetch), None))
+
     async def _call(self, call: Call) -> None:
         executor = self._in_process if self._in_process.serves(call.url) else self._http
+        began = time.perf_counter()
         outcome = await executor.call(call)
+        self.timings.note(time.perf_counter() - began, failed=isinstance(outcome, CallFailed))
         self._post(_Asked(outcome, None))
 
     def _arm(self) -> None:
+        due = self._engine.next_due() if self._calling else None
+        if due == self._due:
+            return
+        self._disarm()
+        if due is not None:
+            delay = min(max(due / 1000 - time.time(), 0.0), _LOOK_AGAIN)
+            self._due, self._timer = due, self._loop.call_later(delay, self._wake)
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        due = self._engine.next_due()
-        if due is not None and self._calling:
-            delay = min(max(due / 1000 - time.time(), 0.0), _LOOK_AGAIN)
-            self._timer = self._loop.call_later(delay, self._plan_turn)
+        self._due = self._timer = None
+
+    def _wake(self) -> None:
+        self._disarm()
+        self._plan_turn()
 
 
-_Answers = list[tuple["asyncio.Future[Any] | None", Any, "Exception | None"]]
+_Answers = list[tuple[Answer | None, Any, Exception | None]]
 
 
 def _answer(answers: _Answers) -> None:

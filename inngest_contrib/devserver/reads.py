@@ -7,138 +7,44 @@ they say otherwise, and end where `limit` or the table does; pass the last id as
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
-from inngest_contrib.devserver.engine.state import Event, Run
+from inngest_contrib.devserver.engine.ids import first_ulid
+from inngest_contrib.devserver.engine.state import Event, Run, Status, WaitKind
+from inngest_contrib.devserver.notes import NoteView
+from inngest_contrib.devserver.views import (
+    ATTEMPTS,
+    EVENTS,
+    FUNCTIONS,
+    NOTES,
+    RUNS,
+    STEPS,
+    AppView,
+    AttemptView,
+    DeferView,
+    EventView,
+    FunctionView,
+    JobView,
+    RunView,
+    StepView,
+    app_view,
+    attempt_view,
+    event_view,
+    function_view,
+    note_view,
+    run_view,
+    step_view,
+)
+from inngest_core.wire.names import DEFERRED
 
 _TIME_FIELDS = ("queued_at", "started_at", "ended_at")
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class EventView:
-    """An event as received. `id` is internal; `external_id` what functions see as `event.id`."""
-
-    id: str
-    external_id: str
-    name: str
-    ts: int
-    received_at: int
-    event_json: str
-    """The whole event: data, id, name, ts; meta, user and v where they were given."""
-
-    @property
-    def internal(self) -> bool:
-        """Whether the server made it."""
-        return self.name.startswith("inngest/")
-
-    @property
-    def event(self) -> dict[str, Any]:
-        """The event, parsed."""
-        value: dict[str, Any] = json.loads(self.event_json)
-        return value
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class RunView:
-    """A run. Status: QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED."""
-
-    id: str
-    function_id: str
-    """The UUID."""
-    function_slug: str
-    """`app-fn`."""
-    app_name: str
-    function_name: str
-    status: str
-    queued_at: int
-    started_at: int | None
-    ended_at: int | None
-    event_ids: tuple[str, ...]
-    """Internal ids of the trigger events."""
-    event_name: str
-    cron: str | None
-    """The schedule that started it."""
-    output_json: str | None
-    """Result of a completed run, error body of a failed one, as the app sent it."""
-    batch: bool
-    original_run_id: str | None
-    """Of a rerun."""
-
-    @property
-    def output(self) -> Any:
-        """The output, parsed; None where there is none."""
-        return None if self.output_json is None else json.loads(self.output_json)
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class StepView:
-    """A step. Status: QUEUED, RUNNING, WAITING (pauses), COMPLETED, FAILED, CANCELLED."""
-
-    run_id: str
-    id: str
-    """The hash."""
-    name: str
-    op: str
-    """Wire name: StepRun, Sleep, WaitForEvent, WaitForSignal, InvokeFunction, ..."""
-    status: str
-    queued_at: int
-    started_at: int | None
-    ended_at: int | None
-    attempts: int
-    memo_json: str | None
-    """As later calls see it: `{"data":...}`, `{"error":...}`, an event, or null."""
-    opts_json: str | None
-    """The op's `opts`."""
-    details_json: str | None
-    """What the server added: {"until": ms}, {"event_id", "timed_out"}, {"run_id"}, ..."""
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class AttemptView:
-    """A failed attempt; `step_id` is empty where the function itself failed."""
-
-    run_id: str
-    step_id: str
-    attempt: int
-    started_at: int
-    ended_at: int
-    error_json: str
-    retry_at: int | None
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class AppView:
-    """An app. `error` is not empty when its last sync failed."""
-
-    id: str
-    name: str
-    url: str
-    sdk: str
-    framework: str
-    version: str
-    method: str
-    checksum: str
-    error: str
-    synced_at: int
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class FunctionView:
-    """A function. Archived: its app's last sync did not name it."""
-
-    id: str
-    slug: str
-    name: str
-    app_id: str
-    app_name: str
-    url: str
-    config_json: str
-    """As registered."""
-    archived: bool
+_READ_FROM_ROWS = ("since", "until", "deferred")
+"""Conditions that no index answers."""
+_MAX_BRANCHES = 40
+"""SQLite takes up to 500."""
 
 
 class Reads:
@@ -150,13 +56,18 @@ class Reads:
 
     def event(self, event_id: str) -> EventView | None:
         """One event by its internal id."""
-        rows = self._ask(f"{_EVENTS} WHERE id = ?", event_id)
-        return _event(rows[0]) if rows else None
+        rows = self._ask(f"{EVENTS} WHERE id = ?", event_id)
+        return event_view(rows[0]) if rows else None
+
+    def records(self, event_ids: Sequence[str]) -> list[Event]:
+        """Events as the engine holds them, for a run that repeats another."""
+        found = (self._ask(f"{EVENTS} WHERE id = ?", one) for one in event_ids)
+        return [Event(*row) for rows in found for row in rows]
 
     def events(
         self,
         *,
-        name: str | None = None,
+        names: Sequence[str] = (),
         include_internal: bool = True,
         since: int | None = None,
         until: int | None = None,
@@ -164,20 +75,27 @@ class Reads:
         limit: int = 20,
     ) -> list[EventView]:
         """Events, newest first. `since` and `until` bound the time of receipt."""
-        where = _Where()
+        where = _of_events(names, include_internal, since, until)
         where.add("id < ?", before)
-        where.add("name = ?", name)
-        where.add("received_at >= ?", since)
-        where.add("received_at < ?", until)
-        if not include_internal:
-            where.text.append("name NOT LIKE 'inngest/%'")
-        sql = f"{_EVENTS}{where} ORDER BY id DESC LIMIT ?"
-        return [_event(row) for row in self._ask(sql, *where.values, limit)]
+        sql = f"{EVENTS}{where} ORDER BY id DESC LIMIT ?"
+        return [event_view(row) for row in self._ask(sql, *where.values, limit)]
+
+    def count_events(
+        self,
+        *,
+        names: Sequence[str] = (),
+        include_internal: bool = True,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> int:
+        """How many events there are of that kind; this looks at each of them."""
+        where = _of_events(names, include_internal, since, until)
+        return int(self._ask(f"SELECT count(*) FROM events{where}", *where.values)[0][0])
 
     def run(self, run_id: str) -> RunView | None:
         """One run."""
-        rows = self._ask(f"{_RUNS} WHERE r.id = ?", run_id)
-        return _run(rows[0]) if rows else None
+        rows = self._ask(f"{RUNS} WHERE r.id = ?", run_id)
+        return run_view(rows[0]) if rows else None
 
     def runs(
         self,
@@ -188,39 +106,123 @@ class Reads:
         since: int | None = None,
         until: int | None = None,
         time_field: str = "queued_at",
+        deferred: bool | None = None,
         before: str | None = None,
         ascending: bool = False,
         limit: int = 20,
     ) -> list[RunView]:
         """Runs in the order of their ids. `since` and `until` bound the `time_field`."""
-        if time_field not in _TIME_FIELDS:
-            raise ValueError(f"time_field must be one of {_TIME_FIELDS}, not {time_field!r}")
-        where = _Where()
-        where.add("r.id > ?" if ascending else "r.id < ?", before)
-        where.add_any("r.status", statuses)
-        where.add_any("r.function_id", function_ids)
-        where.add_any("f.app_id", app_ids)
-        where.add(f"r.{time_field} >= ?", since)
-        where.add(f"r.{time_field} < ?", until)
-        order = "ASC" if ascending else "DESC"
-        sql = f"{_RUNS}{where} ORDER BY r.id {order} LIMIT ?"
-        return [_run(row) for row in self._ask(sql, *where.values, limit)]
+        branches = _branches(
+            statuses=statuses,
+            function_ids=function_ids,
+            app_ids=app_ids,
+            since=since,
+            until=until,
+            time_field=time_field,
+            deferred=deferred,
+        )
+        for where in branches:
+            where.add("r.id > ?" if ascending else "r.id < ?", before)
+        order = f"ORDER BY r.id {'ASC' if ascending else 'DESC'} LIMIT ?"
+        each = [f"SELECT * FROM (SELECT r.id FROM runs r{where} {order})" for where in branches]
+        values = [value for where in branches for value in (*where.values, limit)]
+        sql = f"{RUNS} WHERE r.id IN ({' UNION ALL '.join(each)}) {order}"
+        return [run_view(row) for row in self._ask(sql, *values, limit)]
+
+    def sorted_runs(
+        self,
+        *,
+        field: str = "queued_at",
+        ascending: bool = False,
+        after: tuple[int, str] | None = None,
+        limit: int = 20,
+        **chosen: Any,
+    ) -> list[RunView]:
+        """Runs in the order of a time; `after` is that time and the id of the last one seen.
+
+        `chosen` is what `count_runs` takes. Ids are in the order of queueing; for another time
+        this looks at every run.
+        """
+        if field not in _TIME_FIELDS:
+            raise ValueError(f"field must be one of {_TIME_FIELDS}, not {field!r}")
+        if field == "queued_at":
+            before = None if after is None else after[1]
+            return self.runs(**chosen, before=before, ascending=ascending, limit=limit)
+        where, moment = _of_runs(**chosen), f"coalesce(r.{field}, 0)"
+        if after is not None:
+            where.text.append(f"({moment}, r.id) {'>' if ascending else '<'} (?, ?)")
+            where.values.extend(after)
+        way = "ASC" if ascending else "DESC"
+        order = f"ORDER BY {moment} {way}, r.id {way} LIMIT ?"
+        # Ids are sorted first: whole rows are only made of those that are shown.
+        sql = f"{RUNS} WHERE r.id IN (SELECT r.id FROM runs r{where} {order}) {order}"
+        return [run_view(row) for row in self._ask(sql, *where.values, limit, limit)]
+
+    def count_runs(self, **chosen: Any) -> int:
+        """How many runs there are: of statuses, function_ids, app_ids, since, until, deferred."""
+        where = _of_runs(**chosen, counted=True)
+        return int(self._ask(f"SELECT count(*) FROM runs r{where}", *where.values)[0][0])
 
     def runs_of_event(self, event_id: str) -> list[RunView]:
         """Oldest first."""
         chosen = "SELECT run_id FROM causes WHERE event_id = ?"
-        rows = self._ask(f"{_RUNS} WHERE r.id IN ({chosen}) ORDER BY r.id", event_id)
-        return [_run(row) for row in rows]
+        rows = self._ask(f"{RUNS} WHERE r.id IN ({chosen}) ORDER BY r.id", event_id)
+        return [run_view(row) for row in rows]
 
     def steps(self, run_id: str) -> list[StepView]:
         """In the order in which the server heard of them."""
-        rows = self._ask(f"{_STEPS} WHERE run_id = ? ORDER BY number", run_id)
-        return [_step(row) for row in rows]
+        rows = self._ask(f"{STEPS} WHERE run_id = ? ORDER BY number", run_id)
+        return [step_view(row) for row in rows]
 
     def attempts(self, run_id: str) -> list[AttemptView]:
         """Failed attempts, oldest first."""
-        rows = self._ask(f"{_ATTEMPTS} WHERE run_id = ? ORDER BY ended_at, attempt", run_id)
-        return [_attempt(row) for row in rows]
+        rows = self._ask(f"{ATTEMPTS} WHERE run_id = ? ORDER BY ended_at, attempt", run_id)
+        return [attempt_view(row) for row in rows]
+
+    def notes(self, run_id: str) -> list[NoteView]:
+        """The metadata of a run and its steps as it was sent, oldest first."""
+        return [
+            note_view(row) for row in self._ask(f"{NOTES} WHERE run_id = ? ORDER BY id", run_id)
+        ]
+
+    def notes_size(self, run_id: str) -> int:
+        """How many bytes of metadata a run has."""
+        (row,) = self._ask('SELECT sum(length("values")) FROM notes WHERE run_id = ?', run_id)
+        return row[0] or 0
+
+    def expiry(self, run_id: str, step_id: str) -> int | None:
+        """When a step that waits gives up; None if it does not wait."""
+        run = self._live.get(run_id)
+        waiting = None if run is None else run.waits.get(step_id)
+        return None if waiting is None else waiting.expires
+
+    def live(self) -> Iterable[Run]:
+        """The runs that have not ended, as the engine holds them."""
+        return self._live.values()
+
+    def size(self) -> int:
+        """The bytes of the database."""
+        pages, bytes_each = self._ask("PRAGMA page_count"), self._ask("PRAGMA page_size")
+        return int(pages[0][0]) * int(bytes_each[0][0])
+
+    def jobs(self, run_id: str) -> list[JobView]:
+        """What a run has before it, soonest first; nothing once it has ended."""
+        run = self._live.get(run_id)
+        if run is None:
+            return []
+        kind = "start" if run.started_at is None else "edge"
+        found = [JobView(job.id, job.run_at, kind, job.attempt) for job in run.jobs.values()]
+        for one in run.waits.values():
+            paused = "sleep" if one.kind is WaitKind.SLEEP else "pause"
+            found.append(JobView(one.correlation, one.expires, paused, 0))
+        return sorted(found, key=lambda job: job.at)
+
+    def defers(self, run_id: str) -> list[DeferView]:
+        """What a run wants started once it has ended, in its order."""
+        sql = (
+            "SELECT id, name, slug, aborted, event_id FROM defers WHERE run_id = ? ORDER BY number"
+        )
+        return [DeferView(i, n, s, bool(a), e) for i, n, s, a, e in self._ask(sql, run_id)]
 
     def actions(self, run_id: str) -> bytes | None:
         """The memos of a run in progress as a JSON object, for `use_api`; None once it ended."""
@@ -235,14 +237,14 @@ class Reads:
     def apps(self) -> list[AppView]:
         """All apps by name; those that were never reached have none."""
         rows = self._ask("SELECT * FROM apps ORDER BY name, url")
-        return [_app(row) for row in rows]
+        return [app_view(row) for row in rows]
 
     def functions(self, app_id: str | None = None) -> list[FunctionView]:
         """Functions by slug, of all apps or one; archived ones too."""
         where = _Where()
         where.add("app_id = ?", app_id)
-        rows = self._ask(f"{_FUNCTIONS}{where} ORDER BY slug", *where.values)
-        return [_function(row) for row in rows]
+        rows = self._ask(f"{FUNCTIONS}{where} ORDER BY slug", *where.values)
+        return [function_view(row) for row in rows]
 
     def _ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
@@ -269,116 +271,71 @@ class _Where:
         return f" WHERE {' AND '.join(self.text)}" if self.text else ""
 
 
-_EVENTS = "SELECT id, external_id, name, ts, received_at, data, user, v, meta FROM events"
-_RUNS = (
-    "SELECT r.id, r.function_id, f.slug, f.app_name, f.name, r.status, r.queued_at, r.started_at,"
-    " r.ended_at, r.event_ids, r.event_name, r.cron, r.output, r.original_run_id"
-    " FROM runs r JOIN functions f ON f.id = r.function_id"
-)
-_STEPS = (
-    "SELECT run_id, id, name, op, status, queued_at, started_at, ended_at, attempts, memo, opts,"
-    " details FROM steps"
-)
-_ATTEMPTS = "SELECT run_id, step_id, attempt, started_at, ended_at, error, retry_at FROM attempts"
-_FUNCTIONS = "SELECT id, slug, name, app_id, app_name, url, config, archived FROM functions"
+def _of_events(
+    names: Sequence[str], include_internal: bool, since: int | None, until: int | None
+) -> _Where:
+    where = _Where()
+    where.add_any("name", names)
+    where.add("received_at >= ?", since)
+    where.add("received_at < ?", until)
+    if not include_internal:
+        where.text.append("name NOT LIKE 'inngest/%'")
+    return where
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+def _of_runs(
+    *,
+    statuses: Sequence[str] = (),
+    function_ids: Sequence[str] = (),
+    app_ids: Sequence[str] = (),
+    since: int | None = None,
+    until: int | None = None,
+    time_field: str = "queued_at",
+    deferred: bool | None = None,
+    counted: bool = False,
+) -> _Where:
+    if time_field not in _TIME_FIELDS:
+        raise ValueError(f"time_field must be one of {_TIME_FIELDS}, not {time_field!r}")
+    where = _Where()
+    # To look a row up by an index costs ten times as much as to pass it by, so that one is only
+    # of use where nothing else is read of the row. A plus keeps SQLite from using it.
+    plus = "" if counted and since is until is deferred is None else "+"
+    where.add_any(f"{plus}r.status", statuses)
+    where.add_any(f"{plus}r.function_id", function_ids)
+    if app_ids:
+        marks = ",".join("?" * len(app_ids))
+        ids = f"SELECT id FROM functions WHERE app_id IN ({marks})"
+        where.text.append(f"{plus}r.function_id IN ({ids})")
+        where.values.extend(app_ids)
+    if time_field == "queued_at":
+        # An id is as old as its run, or younger where the clock was set back; never older.
+        where.add("r.id >= ?", None if since is None else first_ulid(since))
+    where.add(f"r.{time_field} >= ?", since)
+    where.add(f"r.{time_field} < ?", until)
+    if deferred is not None:
+        where.add("r.event_name = ?" if deferred else "r.event_name <> ?", DEFERRED)
+    return where
 
 
-def _event(row: tuple[Any, ...]) -> EventView:
-    event = Event(*row)
-    return EventView(
-        id=event.id,
-        external_id=event.external_id,
-        name=event.name,
-        ts=event.ts,
-        received_at=event.received_at,
-        event_json=event.bare.decode(),
-    )
+def _branches(
+    *, statuses: Sequence[str], function_ids: Sequence[str], **others: Any
+) -> list[_Where]:
+    """
+    The conditions for a list in the order of ids, as branches that are read one by one.
+
+    An index holds the ids of one status, and of one function and status, in order. So each of
+    these is a branch, and no more rows are read than are shown.
+    """
+    states = statuses or ([status.value for status in Status] if function_ids else ())
+    pairs = list(product(function_ids or (None,), states))
+    more = others["app_ids"] or any(others[name] is not None for name in _READ_FROM_ROWS)
+    if more or not 0 < len(pairs) <= _MAX_BRANCHES:
+        return [_of_runs(statuses=statuses, function_ids=function_ids, **others)]
+    return [_branch(function_id, status) for function_id, status in pairs]
 
 
-def _run(row: tuple[Any, ...]) -> RunView:
-    run_id, function_id, slug, app, name, status, queued, started, ended, *rest = row
-    event_ids, event_name, cron, output, original = rest
-    ids = tuple(event_ids.split(","))
-    return RunView(
-        id=run_id,
-        function_id=function_id,
-        function_slug=slug,
-        app_name=app,
-        function_name=name,
-        status=status,
-        queued_at=queued,
-        started_at=started,
-        ended_at=ended,
-        event_ids=ids,
-        event_name=event_name,
-        cron=cron,
-        output_json=_text(output),
-        batch=len(ids) > 1,
-        original_run_id=original,
-    )
-
-
-def _step(row: tuple[Any, ...]) -> StepView:
-    run_id, step_id, name, op, status, queued, started, ended, attempts, *texts = row
-    memo, opts, details = map(_text, texts)
-    return StepView(
-        run_id=run_id,
-        id=step_id,
-        name=name,
-        op=op,
-        status=status,
-        queued_at=queued,
-        started_at=started,
-        ended_at=ended,
-        attempts=attempts,
-        memo_json=memo,
-        opts_json=opts,
-        details_json=details,
-    )
-
-
-def _attempt(row: tuple[Any, ...]) -> AttemptView:
-    run_id, step_id, attempt, started, ended, error, retry_at = row
-    return AttemptView(
-        run_id=run_id,
-        step_id=step_id,
-        attempt=attempt,
-        started_at=started,
-        ended_at=ended,
-        error_json=error.decode(),
-        retry_at=retry_at,
-    )
-
-
-def _app(row: tuple[Any, ...]) -> AppView:
-    app_id, name, url, sdk, framework, version, method, checksum, error, synced_at = row
-    return AppView(
-        id=app_id,
-        name=name,
-        url=url,
-        sdk=sdk,
-        framework=framework,
-        version=version,
-        method=method,
-        checksum=checksum,
-        error=error,
-        synced_at=synced_at,
-    )
-
-
-def _function(row: tuple[Any, ...]) -> FunctionView:
-    function_id, slug, name, app_id, app_name, url, config, archived = row
-    return FunctionView(
-        id=function_id,
-        slug=slug,
-        name=name,
-        app_id=app_id,
-        app_name=app_name,
-        url=url,
-        config_json=config.decode(),
-        archived=bool(archived),
-    )
+def _branch(function_id: str | None, status: str) -> _Where:
+    where = _Where()
+    where.add("r.function_id = ?", function_id)
+    where.add("r.status = ?", status)
+    return where

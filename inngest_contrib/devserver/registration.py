@@ -20,6 +20,7 @@ from inngest_contrib.devserver.engine.commands import SyncApp
 from inngest_contrib.devserver.events import EventRefused, read_json
 from inngest_contrib.devserver.function_rules import problems
 from inngest_contrib.devserver.function_shape import ShapeError, check_function
+from inngest_core.wire.names import ServerKind
 
 DENIED_SDK = re.compile(r"js:v3\.(\d+)\.(\d+)")
 DENIED_TEXT = (
@@ -42,15 +43,19 @@ class RegistrationRefused(ValueError):
 
 
 def read_registration(
-    body: bytes, problem_of: Callable[[str], str | None], *, expected_kind: str = ""
+    body: bytes,
+    problem_of: Callable[[str], str | None],
+    *,
+    expected_kind: str = "",
+    kind: str = ServerKind.DEV.value,
 ) -> SyncApp:
     """Read the payload of /fn/register. Raise RegistrationRefused.
 
     `problem_of` says why an expression does not compile; `expected_kind` is the kind of server that
-    the SDK believes to talk to, if it says so.
+    the SDK believes to talk to, if it says so, and `kind` what this one is.
     """
-    if expected_kind not in ("", "dev"):
-        raise RegistrationRefused(f"Expected server kind dev, got {expected_kind}")
+    if expected_kind not in ("", kind):
+        raise RegistrationRefused(f"Expected server kind {kind}, got {expected_kind}")
     payload = _payload(body)
     app = _app(payload, hashlib.sha256(body).hexdigest())
     _refuse_denied(app)

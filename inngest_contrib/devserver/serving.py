@@ -13,9 +13,10 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -23,21 +24,32 @@ from inngest_contrib.devserver import cron
 from inngest_contrib.devserver.api.app import build
 from inngest_contrib.devserver.api.context import Api
 from inngest_contrib.devserver.discovery import IN_PROCESS_URL, Discovery
-from inngest_contrib.devserver.errors import AppNotLoaded, CannotListen
+from inngest_contrib.devserver.errors import AppNotLoaded, CannotListen, KeysRefused
 from inngest_contrib.devserver.expressions import ExpressionError, Expressions
+from inngest_contrib.devserver.keys import Keys, read_keys
 from inngest_contrib.devserver.lock import StoreInUse
 from inngest_contrib.devserver.loop import Server, ServerConfig, ServerStopped
+from inngest_contrib.devserver.metrics import Metrics
+from inngest_contrib.devserver.scanning import Scan
 from inngest_contrib.devserver.sockets import is_loopback, listen
 from inngest_contrib.devserver.store import StoreRefused
 from inngest_core import __version__
 
+if TYPE_CHECKING:
+    from inngest_core import Inngest
+
 logger = logging.getLogger("inngest.devserver")
 
 GRACE_SECONDS = 10.0
+_PING_SECONDS = 15.0
+"""How often a websocket is asked whether somebody is still there."""
+_FALSE_ALARM = "ASGI callable returned without completing handshake."
+"""What uvicorn says of a websocket that is answered with an HTTP error, as ASGI allows."""
 EXPECTED = (
     AppNotLoaded,
     CannotListen,
     ExpressionError,
+    KeysRefused,
     ServerStopped,
     StoreInUse,
     StoreRefused,
@@ -56,11 +68,19 @@ class Options:
     database: str | None = None
     """Path of the file; None keeps everything in memory."""
     durability: str = "normal"
-    app: str | None = None
-    """`module:attribute` of a client whose functions run in this process."""
+    retain: int | None = None
+    """Milliseconds for which what has ended is kept; None keeps it for good."""
+    vacuum: bool = False
+    app: Inngest | str | None = None
+    """A client whose functions run in this process, or where it is: `module:attribute`."""
     retry_interval: float | None = None
     poll: bool = True
     poll_interval: float = 5.0
+    scan: bool = False
+    """Look for apps at the usual ports of this machine."""
+    signing_key: str | None = field(default=None, repr=False)
+    """Bare hex; with it the server asks everyone for a key."""
+    event_keys: tuple[str, ...] = field(default=(), repr=False)
 
 
 async def serve(
@@ -70,15 +90,17 @@ async def serve(
 
     Raises what EXPECTED lists.
     """
+    keys = read_keys(options.signing_key, options.event_keys)
     stop = stop or _stop_on_signals()
     sockets = listen(options.host, options.port)
     url = _url(options.host, sockets)
     expressions = Expressions()
     server = Server(_config(options, url), expressions=expressions, next_tick=cron.next_tick)
     try:
-        await server.start()
+        # An app within this process cannot be called before it is loaded.
+        await server.start(calls=options.app is None)
         try:
-            await _serve(options, server, expressions, sockets, url, ready, stop)
+            await _serve(options, keys, server, expressions, sockets, url, ready, stop)
         finally:
             await server.stop(grace=GRACE_SECONDS)
     finally:
@@ -88,6 +110,7 @@ async def serve(
 
 async def _serve(
     options: Options,
+    keys: Keys,
     server: Server,
     expressions: Expressions,
     sockets: list[socket.socket],
@@ -95,13 +118,14 @@ async def _serve(
     ready: Callable[[str], None],
     stop: asyncio.Event,
 ) -> None:
-    api = Api(server, expressions, __version__, _start_options(options))
+    api = Api(server, expressions, __version__, _start_options(options), keys)
+    api.metrics = Metrics(server)
     any_host = not is_loopback(options.host)
-    if any_host:
+    if any_host and keys.signing is None:
         logger.warning("Other machines can reach this server, and it asks nobody for a key.")
     web = _Web(
         uvicorn.Config(
-            build(api, allowed_hosts=options.allowed_hosts, any_host=any_host),
+            build(api, keys=keys, allowed_hosts=options.allowed_hosts, any_host=any_host),
             lifespan="off",
             log_config=None,
             log_level="warning",
@@ -109,22 +133,41 @@ async def _serve(
             server_header=False,
             timeout_keep_alive=65,
             timeout_graceful_shutdown=2,
+            ws_ping_interval=_PING_SECONDS,
+            ws_ping_timeout=_PING_SECONDS,
         )
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_false_alarm)
     serving = asyncio.create_task(web.serve(sockets=sockets))
     try:
         await web.wait_until_started(serving)
-        async with _inside(server, options.app, url) as urls:
+        async with _inside(server, options.app, url, keys) as urls:
+            server.begin_calls()
             ready(url)
-            await _watch_apps(options, server, url, urls, stop, serving)
+            discovery = Discovery(
+                server,
+                options.urls,
+                url,
+                options.poll_interval,
+                poll=options.poll,
+                skip=urls,
+                keys=keys,
+            )
+            scan = Scan(discovery, urlsplit(url).port or 0, options.poll_interval)
+            finders = [discovery.run(), *([scan.run()] if options.scan else [])]
+            await _watch_apps(finders, stop, serving)
             await server.stop(grace=GRACE_SECONDS)
     finally:
+        # Whoever listens would stay for minutes, and uvicorn would wait for them.
+        api.hub.close()
         web.should_exit = True
         await serving
 
 
 @contextlib.asynccontextmanager
-async def _inside(server: Server, app: str | None, url: str) -> AsyncIterator[frozenset[str]]:
+async def _inside(
+    server: Server, app: Inngest | str | None, url: str, keys: Keys
+) -> AsyncIterator[frozenset[str]]:
     """Run an app within this process for a block, if there is one; give its addresses."""
     if app is None:
         yield frozenset({IN_PROCESS_URL})
@@ -132,7 +175,7 @@ async def _inside(server: Server, app: str | None, url: str) -> AsyncIterator[fr
     # Only this needs the SDK: a server for apps elsewhere starts without it.
     from inngest_contrib.devserver.inprocess import attach_app
 
-    inside = await attach_app(server, app, url)
+    inside = await attach_app(server, app, url, keys)
     try:
         yield inside.urls
     finally:
@@ -140,27 +183,26 @@ async def _inside(server: Server, app: str | None, url: str) -> AsyncIterator[fr
 
 
 async def _watch_apps(
-    options: Options,
-    server: Server,
-    url: str,
-    skip: frozenset[str],
+    finders: Sequence[Coroutine[Any, Any, None]],
     stop: asyncio.Event,
     serving: asyncio.Task[None],
 ) -> None:
     """Look for apps until the end is asked for."""
-    discovery = Discovery(
-        server, options.urls, url, options.poll_interval, poll=options.poll, skip=skip
-    )
-    finding = asyncio.create_task(discovery.run())
+    finding = [asyncio.create_task(finder) for finder in finders]
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({finding, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
-        if finding.done():
-            finding.result()
+        await asyncio.wait({*finding, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        for one in finding:
+            if one.done():
+                one.result()
     finally:
-        for task in (finding, stopping):
+        for task in (*finding, stopping):
             task.cancel()
-        await asyncio.gather(finding, stopping, return_exceptions=True)
+        await asyncio.gather(*finding, stopping, return_exceptions=True)
+
+
+def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+    return record.msg != _FALSE_ALARM
 
 
 class _Web(uvicorn.Server):
@@ -207,7 +249,10 @@ def _config(options: Options, url: str) -> ServerConfig:
         address=url,
         database=options.database,
         durability=options.durability,
+        retain=options.retain,
+        vacuum=options.vacuum,
         retry_interval=options.retry_interval,
+        signing_key=options.signing_key,
     )
 
 
@@ -220,7 +265,7 @@ def _url(host: str, sockets: list[socket.socket]) -> str:
 def _start_options(options: Options) -> dict[str, Any]:
     return {
         "urls": list(options.urls),
-        "autodiscover": False,
+        "autodiscover": options.scan,
         "poll": options.poll,
         "poll_interval": options.poll_interval,
         "retry_interval": options.retry_interval or 0,

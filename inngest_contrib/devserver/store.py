@@ -15,17 +15,30 @@ from pathlib import Path
 from typing import Any
 
 from inngest_contrib.devserver.engine.commands import Changes
+from inngest_contrib.devserver.engine.control import Meter
 from inngest_contrib.devserver.engine.restore import (
     Saved,
     SavedFunction,
+    SavedHeld,
+    SavedHolding,
     SavedJob,
     SavedRun,
     SavedWait,
 )
-from inngest_contrib.devserver.engine.state import App, Dedupe, Event, Status, Step, WaitKind
+from inngest_contrib.devserver.engine.state import (
+    App,
+    Dedupe,
+    Defer,
+    Event,
+    Invocation,
+    Status,
+    Step,
+    WaitKind,
+)
 from inngest_contrib.devserver.engine.text import write_key
 from inngest_contrib.devserver.lock import FileLock
-from inngest_contrib.devserver.tables import APPLICATION_ID, SCHEMA, TABLES, VERSION
+from inngest_contrib.devserver.retention import INCREMENTAL, Sweep
+from inngest_contrib.devserver.tables import APPLICATION_ID, MIGRATIONS, SCHEMA, TABLES, VERSION
 
 Statements = Sequence[tuple[str, Sequence[Sequence[Any]]]]
 
@@ -38,15 +51,23 @@ class StoreRefused(Exception):
 
 
 class Store:
-    """An open database. `path` None: in memory, gone at the end."""
+    """
+    An open database. `path` None: in memory, gone at the end.
 
-    def __init__(self, path: str | None, *, full: bool = False, owner: str = "") -> None:
+    vacuum: rewrite the file first, without its gaps and so that it gives space back later.
+    """
+
+    def __init__(
+        self, path: str | None, *, full: bool = False, owner: str = "", vacuum: bool = False
+    ) -> None:
         self._path = path
         if path is not None:
             _make_private(path)
         self._lock = None if path is None else FileLock(f"{path}-lock", owner)
         try:
             self._db = _open(path, full=full)
+            if vacuum and path is not None:
+                _vacuum(self._db, path)
             self.reader = self._db if path is None else _connect(path)
             self._checkpointer = None if path is None else _connect(path)
         except BaseException:
@@ -95,6 +116,10 @@ class Store:
         if self._checkpointer is not None:
             self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
+    def sweep(self, before: int) -> Sweep:
+        """What deletes all that ended before an instant, in unix ms."""
+        return Sweep(self._db, before)
+
     def close(self) -> None:
         """Give the file back."""
         try:
@@ -112,27 +137,45 @@ class Store:
     # --- what a restart needs ---------------------------------------------------------------
 
     def load(self) -> Saved:
-        """Everything that is not over."""
+        """Everything that is not over. Raises StoreRefused if the file is damaged."""
+        try:
+            return self._load()
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self._path, error) from error
+
+    def _load(self) -> Saved:
         # Every live run has a job or a wait: the engine sees to that.
         live = "(SELECT run_id FROM jobs UNION SELECT run_id FROM waits)"
         runs = [_saved_run(row) for row in self._rows(f"{_RUNS} WHERE id IN {live}")]
         steps = self._rows(f"{_STEPS} WHERE run_id IN {live} ORDER BY run_id, number")
+        held = [SavedHeld(*row) for row in self._rows("SELECT * FROM held ORDER BY number")]
+        wanted = {event_id for run in runs for event_id in run.event_ids}
+        wanted |= {one.event_id for one in held}
         return Saved(
             apps=[App(*row) for row in self._rows("SELECT * FROM apps")],
             functions=[_saved_function(row) for row in self._rows(_FUNCTIONS)],
-            events=self._events_of(runs),
+            events=self._events(wanted),
             runs=runs,
             steps=[_saved_step(row) for row in steps],
-            jobs=[SavedJob(*row) for row in self._rows("SELECT * FROM jobs ORDER BY run_at, id")],
+            jobs=[
+                SavedJob(*row) for row in self._rows("SELECT * FROM jobs ORDER BY run_at, run_id")
+            ],
             waits=[_saved_wait(row) for row in self._rows("SELECT * FROM waits")],
+            invocations=[Invocation(*row) for row in self._rows("SELECT * FROM invocations")],
+            defers=[
+                _saved_defer(row)
+                for row in self._rows(f"{_DEFERS} WHERE run_id IN {live} ORDER BY run_id, number")
+            ],
             dedupes=[Dedupe(*row) for row in self._rows("SELECT * FROM dedupes")],
+            meters=[Meter(*row) for row in self._rows("SELECT * FROM meters")],
+            holdings=[SavedHolding(*row) for row in self._rows("SELECT * FROM holdings")],
+            held=held,
         )
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
 
-    def _events_of(self, runs: Iterable[SavedRun]) -> list[Event]:
-        wanted = {event_id for run in runs for event_id in run.event_ids}
+    def _events(self, wanted: Iterable[str]) -> list[Event]:
         found = (self._rows("SELECT * FROM events WHERE id = ?", (one,)) for one in wanted)
         return [Event(*row) for rows in found for row in rows]
 
@@ -146,6 +189,9 @@ _STEPS = (
     "SELECT run_id, id, name, op, status, queued_at, number, started_at, ended_at, attempts, "
     "mode, position, opts, details, memo FROM steps"
 )
+
+
+_DEFERS = "SELECT run_id, number, id, name, slug, input, meta, aborted, event_id FROM defers"
 
 
 def _saved_run(row: tuple[Any, ...]) -> SavedRun:
@@ -173,6 +219,12 @@ def _saved_step(row: tuple[Any, ...]) -> Step:
     return step
 
 
+def _saved_defer(row: tuple[Any, ...]) -> Defer:
+    defer = Defer(*row)
+    defer.aborted = bool(defer.aborted)
+    return defer
+
+
 def _saved_wait(row: tuple[Any, ...]) -> SavedWait:
     run_id, step_id, kind, expires, event, expression = row
     return SavedWait(run_id, step_id, WaitKind(kind), expires, event, expression)
@@ -195,6 +247,8 @@ def _open(path: str | None, *, full: bool) -> sqlite3.Connection:
         return db
     db = _connect(path)
     try:
+        # For new files only, and before anything else is written to them.
+        db.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
         db.execute("PRAGMA wal_autocheckpoint=0")
@@ -202,14 +256,36 @@ def _open(path: str | None, *, full: bool) -> sqlite3.Connection:
         _check(db, path)
     except sqlite3.DatabaseError as error:
         db.close()
-        raise StoreRefused(
-            f"{path} cannot be read as a database of this server: {error}. Move the file away to "
-            "start with an empty one, or choose another with --db."
-        ) from error
+        raise _unreadable(path, error) from error
     except StoreRefused:
         db.close()
         raise
     return db
+
+
+def _unreadable(path: str | None, error: sqlite3.DatabaseError) -> StoreRefused:
+    if "locked" in str(error):
+        return StoreRefused(
+            f"{path} is being used by another program ({error}): end that program, or choose "
+            "another file with --db."
+        )
+    return StoreRefused(
+        f"{path} cannot be read as a database of this server: {error}. Move the file away to "
+        "start with an empty one, or choose another with --db."
+    )
+
+
+def _vacuum(db: sqlite3.Connection, path: str) -> None:
+    try:
+        db.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+        db.execute("VACUUM")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise StoreRefused(
+            f"{path} cannot be rewritten without gaps: {error}. It needs about its own size of "
+            "free disk space; make room, or start without --vacuum."
+        ) from error
 
 
 def _make_private(path: str) -> None:
@@ -237,10 +313,20 @@ def _check(db: sqlite3.Connection, path: str) -> None:
             f"{path} was written by a newer version of this server (schema {version}, this one "
             f"knows up to {VERSION}): upgrade inngest-core, or choose another file with --db."
         )
+    else:
+        _migrate(db, version)
 
 
 def _create(db: sqlite3.Connection) -> None:
+    steps = "".join(MIGRATIONS.values())
     db.executescript(
-        f"BEGIN;{SCHEMA}PRAGMA application_id={APPLICATION_ID};"
+        f"BEGIN;{SCHEMA}{steps}PRAGMA application_id={APPLICATION_ID};"
         f"PRAGMA user_version={VERSION};COMMIT;"
     )
+
+
+def _migrate(db: sqlite3.Connection, version: int) -> None:
+    """Lead an older database to this version, step by step, each of them whole."""
+    for step in sorted(MIGRATIONS):
+        if step > version:
+            db.executescript(f"BEGIN;{MIGRATIONS[step]}PRAGMA user_version={step};COMMIT;")

@@ -1,9 +1,9 @@
 """
 The tables of the store, and how each record of the engine becomes a row.
 
-Law: a change here is a new schema version and a migration in store.py. Tables are clustered by
-the order in which rows arrive, so that writing appends; an index is added only for a question
-that is asked on every page.
+Law: a change here is a new schema version, and a step in MIGRATIONS that leads to it. Tables are
+clustered by the order in which rows arrive, so that writing appends; an index is added only for a
+question that is asked on every page.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from inngest_contrib.devserver.engine.control import Held, Holding, Meter
 from inngest_contrib.devserver.engine.state import (
     App,
     Attempt,
     Cause,
     Dedupe,
+    Defer,
     Event,
     Function,
+    Invocation,
     Job,
+    Note,
     Run,
     Step,
     Wait,
 )
 
-VERSION = 1
 APPLICATION_ID = 0x496E6E67  # "Inng", so that a foreign file is recognised
 
 SCHEMA = """
@@ -75,6 +78,51 @@ CREATE TABLE dedupes (
   PRIMARY KEY (function_id, event_id)
 ) WITHOUT ROWID;
 """
+
+MIGRATIONS = {
+    # Flow control: what is counted, and what is held back.
+    2: """
+CREATE TABLE meters (
+  function_id TEXT NOT NULL, kind TEXT NOT NULL, bucket TEXT NOT NULL, even_at INTEGER NOT NULL,
+  PRIMARY KEY (function_id, kind, bucket)
+) WITHOUT ROWID;
+CREATE TABLE holdings (
+  id TEXT PRIMARY KEY, function_id TEXT NOT NULL, bucket TEXT NOT NULL,
+  began_at INTEGER NOT NULL, due INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE held (
+  holding_id TEXT NOT NULL, number INTEGER NOT NULL, event_id TEXT NOT NULL, correlation TEXT,
+  PRIMARY KEY (holding_id, number)
+) WITHOUT ROWID;
+""",
+    # Deferred functions, and the idempotency keys of invocations.
+    3: """
+CREATE TABLE defers (
+  run_id TEXT NOT NULL, number INTEGER NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
+  slug TEXT NOT NULL, input BLOB NOT NULL, meta BLOB, aborted INTEGER NOT NULL, event_id TEXT,
+  PRIMARY KEY (run_id, number)
+) WITHOUT ROWID;
+CREATE TABLE invocations (
+  function_id TEXT NOT NULL, word TEXT NOT NULL, event_id TEXT NOT NULL, run_id TEXT,
+  expires INTEGER NOT NULL, PRIMARY KEY (function_id, word)
+) WITHOUT ROWID;
+""",
+    # Metadata and scores.
+    4: """
+CREATE TABLE notes (
+  run_id TEXT NOT NULL, id TEXT NOT NULL, step_id TEXT NOT NULL, scope TEXT NOT NULL,
+  kind TEXT NOT NULL, op TEXT NOT NULL, "values" BLOB NOT NULL, noted_at INTEGER NOT NULL,
+  PRIMARY KEY (run_id, id)
+) WITHOUT ROWID;
+""",
+    # Lists of runs by status and by function. The ids stand behind these columns, in order.
+    5: """
+CREATE INDEX runs_by_status ON runs (status);
+CREATE INDEX runs_by_function ON runs (function_id, status);
+""",
+}
+"""What leads from the version before to each version."""
+VERSION = max(MIGRATIONS)
 
 
 @dataclass(slots=True, frozen=True)
@@ -195,6 +243,38 @@ def _wait(wait: Wait) -> tuple[Any, ...]:
     return (wait.run.id, wait.step.id, kind, wait.expires, wait.event, wait.expression)
 
 
+def _meter(meter: Meter) -> tuple[Any, ...]:
+    return (meter.function_id, meter.kind, meter.bucket, meter.even_at)
+
+
+def _holding(holding: Holding) -> tuple[Any, ...]:
+    key = (holding.id, holding.function.id, holding.bucket)
+    return (*key, holding.began_at, holding.due)
+
+
+def _held(held: Held) -> tuple[Any, ...]:
+    return (held.holding_id, held.number, held.event.id, held.correlation)
+
+
+def _defer(defer: Defer) -> tuple[Any, ...]:
+    return (
+        defer.run_id,
+        defer.number,
+        defer.id,
+        defer.name,
+        defer.slug,
+        defer.input,
+        defer.meta,
+        defer.aborted,
+        defer.event_id,
+    )
+
+
+def _note(note: Note) -> tuple[Any, ...]:
+    about = (note.run_id, note.id, note.step_id, note.scope)
+    return (*about, note.kind, note.op, note.values, note.noted_at)
+
+
 TABLES: dict[str, Table] = {
     App.TABLE: Table(
         _replace("apps", 10), _app, "DELETE FROM apps WHERE id = ?", lambda app: (app.id,)
@@ -217,10 +297,36 @@ TABLES: dict[str, Table] = {
         "DELETE FROM waits WHERE run_id = ? AND step_id = ?",
         lambda wait: (wait.run.id, wait.step.id),
     ),
+    Invocation.TABLE: Table(
+        _replace("invocations", 5),
+        lambda one: (one.function_id, one.word, one.event_id, one.run_id, one.expires),
+        "DELETE FROM invocations WHERE function_id = ? AND word = ?",
+        lambda one: (one.function_id, one.word),
+    ),
+    Defer.TABLE: Table(_replace("defers", 9), _defer),
+    Note.TABLE: Table(_replace("notes", 8), _note),
     Dedupe.TABLE: Table(
         _replace("dedupes", 3),
         lambda seen: (seen.function_id, seen.event_id, seen.expires),
         "DELETE FROM dedupes WHERE function_id = ? AND event_id = ?",
         lambda seen: (seen.function_id, seen.event_id),
+    ),
+    Meter.TABLE: Table(
+        _replace("meters", 4),
+        _meter,
+        "DELETE FROM meters WHERE function_id = ? AND kind = ? AND bucket = ?",
+        lambda meter: (meter.function_id, meter.kind, meter.bucket),
+    ),
+    Holding.TABLE: Table(
+        _replace("holdings", 5),
+        _holding,
+        "DELETE FROM holdings WHERE id = ?",
+        lambda holding: (holding.id,),
+    ),
+    Held.TABLE: Table(
+        _replace("held", 4),
+        _held,
+        "DELETE FROM held WHERE holding_id = ? AND number = ?",
+        lambda held: (held.holding_id, held.number),
     ),
 }

@@ -12,21 +12,39 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from inngest_contrib.devserver.api import ingest, pages, register, rest_v1, rest_v2
+from inngest_contrib.devserver.api import (
+    cancellations,
+    checkpoint,
+    endpoints,
+    gql,
+    ingest,
+    metadata,
+    metrics,
+    pages,
+    realtime,
+    register,
+    reruns,
+    rest_v1,
+    rest_v2,
+    signals,
+)
 from inngest_contrib.devserver.api.context import Api, Handler
+from inngest_contrib.devserver.api.gate import Gate
 from inngest_contrib.devserver.api.guard import Guard
-from inngest_contrib.devserver.api.replies import from_error
+from inngest_contrib.devserver.api.replies import V2_PREFIXES, from_error
+from inngest_contrib.devserver.keys import Keys
 
 # The routes are tried in this order: events come first, because they come most.
-_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/e/{key}", ingest.send_events),
     ("POST", "/e/", ingest.refuse_empty_key),
     ("POST", "/invoke/{slug}", ingest.invoke),
     ("POST", "/fn/register", register.register),
     ("DELETE", "/fn/remove", register.remove),
+    ("POST", "/v0/gql", gql.answer),
     ("GET", "/v0/runs/{id}/actions", rest_v1.actions),
     ("GET", "/v0/runs/{id}/batch", rest_v1.batch),
     ("GET", "/v1/events", rest_v1.events),
@@ -34,18 +52,37 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v1/events/{id}/runs", rest_v1.runs_of_event),
     ("GET", "/v1/runs/{id}", rest_v1.run),
     ("DELETE", "/v1/runs/{id}", rest_v1.cancel_run),
+    ("GET", "/v1/runs/{id}/jobs", rest_v1.jobs),
+    ("POST", "/v1/runs/{id}/metadata", metadata.note),
+    ("POST", "/v1/traces/userland", rest_v1.not_implemented),
     ("GET", "/v1/apps/{app}/functions", rest_v1.functions),
+    ("POST", "/v1/checkpoint", endpoints.begin),
+    ("POST", "/v1/checkpoint/{id}/async", checkpoint.report),
+    ("POST", "/v1/checkpoint/{id}/steps", endpoints.proceed),
+    ("GET", "/v1/checkpoint/{id}/output", endpoints.output),
+    ("POST", "/v1/http/runs", endpoints.begin),
+    ("POST", "/v1/http/runs/{id}/steps", endpoints.proceed),
+    ("GET", "/v1/http/runs/{id}/output", endpoints.output),
+    ("POST", "/v1/cancellations", cancellations.cancel_many),
+    ("POST", "/v1/signals", signals.send),
+    ("POST", "/v1/realtime/token", realtime.token),
+    ("POST", "/v1/realtime/publish", realtime.publish),
+    ("POST", "/v1/realtime/publish/tee", realtime.tee),
+    ("GET", "/v1/realtime/sse", realtime.listen),
+    ("GET", realtime.CONNECT, realtime.refuse_plain),
     ("GET", "/health", pages.health),
     ("GET", "/dev", pages.dev),
+    ("GET", "/metrics", metrics.answer),
+    ("GET", "/openapi.json", pages.openapi),
     ("GET", "/", pages.landing),
 )
-_V2_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+V2_ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/runs", rest_v2.runs),
     ("GET", "/runs/{id}", rest_v2.run),
     ("GET", "/runs/{id}/trace", rest_v2.run_trace),
     ("POST", "/runs/{id}/cancel", rest_v2.cancel_run),
-    ("POST", "/runs/{id}/rerun", rest_v2.not_implemented),
-    ("POST", "/runs/{id}/scores", rest_v2.not_implemented),
+    ("POST", "/runs/{id}/rerun", reruns.rerun),
+    ("POST", "/runs/{id}/scores", metadata.score),
     ("POST", "/events", ingest.send_event_v2),
     ("GET", "/events/{id}/runs", rest_v2.runs_of_event),
     ("GET", "/apps", rest_v2.apps),
@@ -59,44 +96,54 @@ _V2_ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/envs", rest_v2.environments),
     ("GET", "/keys/events", rest_v2.keys),
     ("GET", "/keys/signing", rest_v2.keys),
-    ("GET", "/sessions", rest_v2.not_implemented),
-    ("GET", "/experiments", rest_v2.not_implemented),
-    ("GET", "/insights", rest_v2.not_implemented),
-    ("GET", "/webhooks", rest_v2.not_implemented),
-    ("GET", "/sandboxes", rest_v2.not_implemented),
+    *(
+        (method, f"/{name}{rest}", rest_v2.not_implemented)
+        for name in ("sessions", "experiments", "insights", "webhooks", "sandboxes")
+        for rest in ("", "/{rest:path}")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+    ),
 )
-V2_PREFIXES = ("/v2", "/api/v2")
 
 
-def build(api: Api, *, allowed_hosts: Collection[str] = (), any_host: bool = False) -> ASGIApp:
+def build(
+    api: Api, *, keys: Keys, allowed_hosts: Collection[str] = (), any_host: bool = False
+) -> ASGIApp:
     """Return the ASGI app that answers for a server."""
     starlette = Starlette(
-        routes=list(_routes(api)), exception_handlers={HTTPException: _answer_routing}
+        routes=[*_routes(api), WebSocketRoute(realtime.CONNECT, realtime.Connect(api))],
+        exception_handlers={HTTPException: _answer_routing},
     )
     # A redirect would make clients send again, or not at all; a wrong path is told instead.
     starlette.router.redirect_slashes = False
-    return Guard(starlette, allowed_hosts=allowed_hosts, any_host=any_host)
+    inner = Gate(starlette, keys)
+    return Guard(inner, allowed_hosts=allowed_hosts, any_host=any_host, kind=keys.kind)
 
 
 def _routes(api: Api) -> Iterator[Route]:
     """Make one route of each path, so that a wrong method is told which ones are right."""
     by_path: dict[str, dict[str, Handler]] = {}
-    everywhere = [(prefix, route) for prefix in V2_PREFIXES for route in _V2_ROUTES]
-    for prefix, (method, path, handler) in [*(("", route) for route in _ROUTES), *everywhere]:
+    everywhere = [(prefix, route) for prefix in V2_PREFIXES for route in V2_ROUTES]
+    for prefix, (method, path, handler) in [*(("", route) for route in ROUTES), *everywhere]:
         by_path.setdefault(prefix + path, {})[method] = handler
     for path, handlers in by_path.items():
-        yield Route(path, _endpoint(api, handlers), methods=list(handlers))
+        yield Route(path, _endpoint(api, handlers), methods=[*handlers, "OPTIONS"])
 
 
 def _endpoint(api: Api, handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
+        if method == "OPTIONS":
+            return Response(headers={"allow": _allowed(handlers)})
         try:
             return await handlers[method](api, request)
         except Exception as error:
             return from_error(error, request)
 
     return answer
+
+
+def _allowed(handlers: dict[str, Handler]) -> str:
+    return ", ".join([*handlers, *(["HEAD"] if "GET" in handlers else []), "OPTIONS"])
 
 
 async def _answer_routing(request: Request, error: Exception) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +12,16 @@ from starlette.responses import Response
 from inngest_contrib.devserver.api.replies import ApiError
 from inngest_contrib.devserver.events import EventRefused, read_json
 from inngest_contrib.devserver.expressions import Expressions
+from inngest_contrib.devserver.keys import Keys
 from inngest_contrib.devserver.loop import Server
-from inngest_contrib.devserver.reads import AppView, FunctionView, Reads, RunView
+from inngest_contrib.devserver.metrics import Metrics
+from inngest_contrib.devserver.reads import Reads
+from inngest_contrib.devserver.realtime import Hub
+from inngest_contrib.devserver.tokens import Tokens
+from inngest_contrib.devserver.views import AppView, FunctionView, RunView
 from inngest_core.wire.ids import is_ulid
 
 MAX_BODY = 64 * 1024 * 1024
-MAX_REMEMBERED_KEYS = 10_000
 
 
 @dataclass(slots=True)
@@ -29,8 +32,11 @@ class Api:
     expressions: Expressions
     version: str = "0"
     start_options: dict[str, Any] = field(default_factory=dict)
-    invocations: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    """Run ids by the idempotency keys of v2 invocations, oldest first."""
+    keys: Keys = field(default_factory=Keys)
+    hub: Hub = field(default_factory=Hub)
+    """Who listens to realtime messages."""
+    tokens: Tokens = field(default_factory=Tokens)
+    metrics: Metrics | None = None
 
     @property
     def reads(self) -> Reads:

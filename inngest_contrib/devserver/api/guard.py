@@ -27,27 +27,41 @@ class Guard:
     """ASGI middleware: refuse strangers, and say on every response which kind of server this is."""
 
     def __init__(
-        self, app: ASGIApp, *, allowed_hosts: Collection[str] = (), any_host: bool = False
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: Collection[str] = (),
+        any_host: bool = False,
+        kind: ServerKind = ServerKind.DEV,
     ) -> None:
         """`any_host` is for a server that was told to listen on more than the loopback."""
         self._app = app
+        self._kind = kind
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
         self._any_host = any_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._guard_websocket(scope, receive, send)
             return
         headers = Headers(scope=scope)
         origin = headers["origin"] if self._is_trusted(headers) else None
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _mark(MutableHeaders(scope=message), origin)
+                _mark(MutableHeaders(scope=message), self._kind, origin)
             await send(message)
 
         answer = self._refusal(scope["method"], headers) or _preflight(scope["method"], headers)
         await (answer or self._app)(scope, receive, send_marked)
+
+    async def _guard_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close a foreign one before it is open. It counts as a write: its page may send."""
+        if self._refusal("POST", Headers(scope=scope)) is None:
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
 
     def _refusal(self, method: str, headers: Headers) -> Response | None:
         host = headers.get("host", "")
@@ -110,8 +124,8 @@ def _preflight(method: str, headers: Headers) -> Response | None:
     return Response(status_code=200, headers=allowed)
 
 
-def _mark(headers: MutableHeaders, origin: str | None) -> None:
-    headers[Header.SERVER_KIND] = ServerKind.DEV.value
+def _mark(headers: MutableHeaders, kind: ServerKind, origin: str | None) -> None:
+    headers[Header.SERVER_KIND] = kind.value
     headers["vary"] = "Origin"
     if origin:
         headers["access-control-allow-origin"] = origin

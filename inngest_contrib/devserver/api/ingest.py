@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inngest_contrib.devserver.api.context import (
-    MAX_REMEMBERED_KEYS,
     Api,
     find_app,
     find_function,
@@ -45,7 +44,8 @@ async def invoke(api: Api, request: Request) -> Response:
         payload = await read_object(request)
     except ApiError as error:
         raise ApiError(400, "Unable to read post data request") from error
-    data, user = payload.get("data") or {}, payload.get("user")
+    data, user = payload.get("data"), payload.get("user")
+    data = {} if data is None else data
     if not isinstance(data, dict) or not isinstance(user, (dict, type(None))):
         raise ApiError(400, "Unable to read post data request")
     slug = request.path_params["slug"]
@@ -70,25 +70,18 @@ async def invoke_v2(api: Api, request: Request) -> Response:
     """POST /v2/apps/{app}/functions/{function}/invoke: run one function, once per key."""
     payload = await read_object(request)
     function = find_function(api, find_app(api, request.path_params["app"]), _function_of(request))
-    data, key = payload.get("data") or {}, payload.get("idempotencyKey")
+    data, key = payload.get("data"), payload.get("idempotencyKey")
+    data = {} if data is None else data
     if not isinstance(data, dict) or not isinstance(key, (str, type(None))):
         raise ApiError(400, "data must be an object and idempotencyKey a text")
-    remembered = f"{function.id}/{key}" if key else ""
-    if remembered in api.invocations:
-        return reply_v2({"runId": api.invocations[remembered]}, 409)
-    invoked = await api.server.submit(InvokeFunction(slug=function.slug, data=data))
+    command = InvokeFunction(slug=function.slug, data=data, key=key or "")
+    invoked = await api.server.submit(command)
+    status = 409 if invoked.known else 200
     if invoked.run_id is None:
-        raise ApiError(404, "Function not found")
-    if remembered:
-        _remember(api, remembered, invoked.run_id)
-    return reply_v2({"runId": invoked.run_id})
+        # Flow control holds the event back, or lets it start nothing.
+        return reply_v2({"runId": None, "eventId": invoked.event_id}, status)
+    return reply_v2({"runId": invoked.run_id}, status)
 
 
 def _function_of(request: Request) -> str:
     return str(request.path_params["function"])
-
-
-def _remember(api: Api, key: str, run_id: str) -> None:
-    api.invocations[key] = run_id
-    if len(api.invocations) > MAX_REMEMBERED_KEYS:
-        api.invocations.popitem(last=False)

@@ -12,7 +12,7 @@ from inngest_contrib.devserver.api.replies import reply
 from inngest_contrib.devserver.api.shapes import stored_config
 
 ENDPOINTS = {
-    "POST /e/{key}": "send events; any text is a key",
+    "POST /e/{key}": "send events; without keys any text will do as a key",
     "POST /invoke/{app}-{function}": "run one function",
     "POST /fn/register": "register an app (SDKs do this)",
     "GET /v2/runs": "runs, newest first",
@@ -22,6 +22,10 @@ ENDPOINTS = {
     "GET /v2/events/{id}/runs": "the runs of an event",
     "GET /v2/apps": "apps; /v2/apps/{app}/functions for their functions",
     "GET /v1/events": "events, newest first",
+    "POST /v0/gql": "GraphQL",
+    "POST /v2/runs/{id}/rerun": "repeat a run",
+    "GET /metrics": "figures for Prometheus",
+    "GET /openapi.json": "all of the interface",
     "GET /health": "is the server up",
     "GET /dev": "what this server is",
 }
@@ -40,6 +44,13 @@ async def landing(api: Api, request: Request) -> Response:
         "<!doctype html><meta charset=utf-8><title>inngest-core dev</title>"
         f"<h1>inngest-core dev {escape(api.version)}</h1><p>Apps: {apps}</p><table>{rows}</table>"
     )
+
+
+async def openapi(api: Api, request: Request) -> Response:
+    """GET /openapi.json: what the interface is."""
+    from inngest_contrib.devserver.api.openapi import document
+
+    return reply({**document(), "info": {"title": "inngest-core dev", "version": api.version}})
 
 
 async def health(api: Api, request: Request) -> Response:

@@ -25,7 +25,9 @@ async def register(api: Api, request: Request) -> Response:
     body = await read_body(request)
     expected = request.headers.get(Header.EXPECTED_SERVER_KIND, "")
     try:
-        app = read_registration(body, api.expressions.problem, expected_kind=expected)
+        app = read_registration(
+            body, api.expressions.problem, expected_kind=expected, kind=api.keys.kind.value
+        )
     except RegistrationRefused as refused:
         await _note(api, refused)
         raise ApiError(400, str(refused), code=refused.code) from refused

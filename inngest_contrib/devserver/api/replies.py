@@ -26,6 +26,7 @@ from inngest_core.wire.time import format_instant
 logger = logging.getLogger("inngest.devserver")
 
 JSON = "application/json"
+V2_PREFIXES = ("/v2", "/api/v2")
 TEXT = "text/plain; charset=utf-8"
 """What the event API and the registration call their JSON, on the real server as here."""
 
@@ -76,7 +77,7 @@ def from_error(error: Exception, request: Request) -> Response:
 
 def is_v2(path: str) -> bool:
     """Whether a path belongs to the v2 interface, which has two addresses."""
-    return path.startswith(("/v2/", "/api/v2/"))
+    return path.startswith(tuple(f"{prefix}/" for prefix in V2_PREFIXES))
 
 
 def _as_api_error(error: Exception, request: Request) -> ApiError:
@@ -86,8 +87,13 @@ def _as_api_error(error: Exception, request: Request) -> ApiError:
         return _from_routing(error, request)
     if isinstance(error, ServerStopped):
         return ApiError(503, f"{error}. Send it again once a server runs here.")
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed", request.method, _shown(request.url.path), exc_info=error)
     return ApiError(500, f"The server failed: {type(error).__name__}. Its log has the details.")
+
+
+def _shown(path: str) -> str:
+    """A path for the log: an event key is a secret."""
+    return "/e/..." if path.startswith("/e/") else path
 
 
 def _from_routing(error: HTTPException, request: Request) -> ApiError:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from inngest_contrib.devserver.api.context import Api, event_id_of, find_run, run_id_of
 from inngest_contrib.devserver.api.replies import JSON, ApiError, reply, reply_v1
-from inngest_contrib.devserver.api.shapes import event_v1, function_v1, run_v1
+from inngest_contrib.devserver.api.shapes import event_v1, function_v1, job_v1, run_v1
 from inngest_contrib.devserver.engine.commands import CancelRun
 from inngest_core.wire.ids import is_ulid
 
@@ -28,7 +28,10 @@ async def events(api: Api, request: Request) -> Response:
     if cursor and not is_ulid(cursor):
         raise ApiError(400, f"Invalid cursor: {cursor}")
     found = api.reads.events(
-        name=name, include_internal=name is not None, before=cursor, limit=_limit(request)
+        names=[name] if name else (),
+        include_internal=name is not None,
+        before=cursor,
+        limit=_limit(request),
     )
     return reply_v1([event_v1(event) for event in found])
 
@@ -57,6 +60,17 @@ async def runs_of_event(api: Api, request: Request) -> Response:
 async def run(api: Api, request: Request) -> Response:
     """GET /v1/runs/{id}."""
     return reply_v1(run_v1(find_run(api, run_id_of(request), _UNKNOWN_RUN)))
+
+
+async def jobs(api: Api, request: Request) -> Response:
+    """GET /v1/runs/{id}/jobs: what the run has before it."""
+    run_id = find_run(api, run_id_of(request), _UNKNOWN_RUN).id
+    return reply_v1([job_v1(job) for job in api.reads.jobs(run_id)])
+
+
+async def not_implemented(api: Api, request: Request) -> Response:
+    """Answer for what this server does not do."""
+    raise ApiError(501, f"{request.method} {request.url.path} is not implemented by this server")
 
 
 async def cancel_run(api: Api, request: Request) -> Response:

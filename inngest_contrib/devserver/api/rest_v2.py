@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,8 +29,10 @@ from inngest_contrib.devserver.api.shapes import (
 )
 from inngest_contrib.devserver.api.trace import trace
 from inngest_contrib.devserver.engine.commands import Cancelled, CancelRun
-from inngest_contrib.devserver.reads import AppView, RunView
+from inngest_contrib.devserver.views import AppView, RunView
 from inngest_core.wire.time import parse_instant
+
+T = TypeVar("T")
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -56,12 +59,21 @@ def _page_of_runs(api: Api, request: Request, owners: dict[str, Any] | None) -> 
     if owners is None:
         return reply_v2([], page={"limit": limit})
     found = api.reads.runs(**owners, **filters, limit=limit + 1)
-    shown, more = found[:limit], len(found) > limit
-    include = _wants_output(request)
-    page: dict[str, Any] = {"limit": limit}
-    if more:
-        page = {"cursor": _cursor(shown[-1]), "hasMore": True, **page}
+    return _runs_reply(request, found, limit)
+
+
+def _runs_reply(request: Request, found: Sequence[RunView], limit: int) -> Response:
+    """Answer with a page of runs, where `found` has one more if there are more."""
+    include, shown = _wants_output(request), found[:limit]
+    page = _page(limit, shown[-1].id if len(found) > limit else None)
     return reply_v2([run_v2(run, include_output=include) for run in shown], page=page)
+
+
+def _page(limit: int, last: str | None) -> dict[str, Any]:
+    """Describe a page; `last` is what ends it, if another follows."""
+    if last is None:
+        return {"limit": limit}
+    return {"cursor": _cursor(last), "hasMore": True, "limit": limit}
 
 
 def _owners(api: Api, request: Request) -> dict[str, Any] | None:
@@ -99,7 +111,15 @@ def _filters(request: Request) -> dict[str, Any]:
         "time_field": time_field,
         "before": _read_cursor(query.get("cursor")),
         "ascending": order == "asc",
+        "deferred": _flag(request, "isDeferred"),
     }
+
+
+def _flag(request: Request, name: str) -> bool | None:
+    text = request.query_params.get(name, "").lower()
+    if text not in ("", "true", "false"):
+        raise ApiError(400, f"{name} must be true or false")
+    return text == "true" if text else None
 
 
 def _limit(request: Request) -> int:
@@ -123,8 +143,8 @@ def _instant(request: Request, name: str) -> int | None:
         raise ApiError(400, f"{name} must be an RFC 3339 time") from None
 
 
-def _cursor(last: RunView) -> str:
-    return base64.urlsafe_b64encode(json.dumps({"id": last.id}).encode()).decode()
+def _cursor(last: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps({"id": last}).encode()).decode()
 
 
 def _read_cursor(cursor: str | None) -> str | None:
@@ -137,7 +157,7 @@ def _read_cursor(cursor: str | None) -> str | None:
 
 
 def _wants_output(request: Request) -> bool:
-    return request.query_params.get("includeOutput", "").lower() == "true"
+    return _flag(request, "includeOutput") or False
 
 
 async def run(api: Api, request: Request) -> Response:
@@ -151,8 +171,8 @@ async def run_trace(api: Api, request: Request) -> Response:
     found = find_run(api, run_id_of(request, _BAD_RUN_ID), "Run not found")
     events = [event for event in map(api.reads.event, found.event_ids) if event]
     steps, attempts = api.reads.steps(found.id), api.reads.attempts(found.id)
-    include = _wants_output(request)
-    return reply_v2(trace(found, steps, attempts, events, include_output=include))
+    include, notes = _wants_output(request), api.reads.notes(found.id)
+    return reply_v2(trace(found, steps, attempts, events, include_output=include, notes=notes))
 
 
 async def cancel_run(api: Api, request: Request) -> Response:
@@ -169,17 +189,25 @@ async def cancel_run(api: Api, request: Request) -> Response:
 async def runs_of_event(api: Api, request: Request) -> Response:
     """GET /v2/events/{id}/runs: what an event set off; the best question for a test to ask."""
     event_id = event_id_of(request, "Event ID must be a valid ULID")
-    include = _wants_output(request)
-    found = api.reads.runs_of_event(event_id)
-    page = {"limit": DEFAULT_LIMIT}
-    return reply_v2([run_v2(run, include_output=include) for run in found], page=page)
+    limit, after = _limit(request), _read_cursor(request.query_params.get("cursor")) or ""
+    found = [run for run in api.reads.runs_of_event(event_id) if run.id > after]
+    return _runs_reply(request, found, limit)
 
 
 async def apps(api: Api, request: Request) -> Response:
     """GET /v2/apps."""
-    limit = _limit(request)
-    found = [_app_shape(api, app) for app in api.reads.apps() if app.name][:limit]
-    return reply_v2(found, page={"limit": limit})
+    named = {app.name: app for app in api.reads.apps() if app.name}
+    shown, page = _page_by_name(request, named)
+    return reply_v2([_app_shape(api, app) for app in shown], page=page)
+
+
+def _page_by_name(request: Request, named: Mapping[str, T]) -> tuple[list[T], dict[str, Any]]:
+    """Pick the page that is asked for of things that are sorted by their names."""
+    limit, after = _limit(request), _read_cursor(request.query_params.get("cursor")) or ""
+    names = sorted(name for name in named if name > after)
+    shown = names[:limit]
+    page = _page(limit, shown[-1] if len(names) > limit else None)
+    return [named[name] for name in shown], page
 
 
 async def app(api: Api, request: Request) -> Response:
@@ -195,8 +223,9 @@ def _app_shape(api: Api, found: AppView) -> dict[str, Any]:
 async def functions(api: Api, request: Request) -> Response:
     """GET /v2/apps/{app}/functions."""
     found = api.reads.functions(find_app(api, request.path_params["app"]).id)
-    shapes = [function_v2(function) for function in found if not function.archived]
-    return reply_v2(shapes, page={"limit": DEFAULT_LIMIT})
+    named = {function.slug: function for function in found if not function.archived}
+    shown, page = _page_by_name(request, named)
+    return reply_v2([function_v2(function) for function in shown], page=page)
 
 
 async def function(api: Api, request: Request) -> Response:

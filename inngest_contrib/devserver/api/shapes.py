@@ -6,13 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from inngest_contrib.devserver.engine.limits import DEFAULT_RETRIES
-from inngest_contrib.devserver.reads import AppView, EventView, FunctionView, RunView
+from inngest_contrib.devserver.api.configurations import (
+    configuration,
+    registered_retries,
+    trigger,
+)
+from inngest_contrib.devserver.engine.body import ACCOUNT
+from inngest_contrib.devserver.realtime import ENVIRONMENT
+from inngest_contrib.devserver.views import AppView, EventView, FunctionView, JobView, RunView
 from inngest_core.wire.time import format_instant
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
-ENVIRONMENT_ID = "00000000-0000-4000-b000-000000000000"
-ACCOUNT_ID = "00000000-0000-4000-a000-000000000000"
+ENVIRONMENT_ID = ENVIRONMENT
+ACCOUNT_ID = ACCOUNT
 _V1_STATUSES = {"QUEUED": "Scheduled"}
 
 
@@ -77,40 +83,12 @@ def function_v2(function: FunctionView) -> dict[str, Any]:
     short = short_id(function.slug, function.app_name)
     return {
         "app": {"id": function.app_name},
-        "configuration": _configuration(config),
+        "configuration": configuration(config),
         "id": short,
         "name": function.name,
         "slug": short,
-        "triggers": [_trigger(trigger) for trigger in config.get("triggers") or ()],
+        "triggers": [trigger(one) for one in config.get("triggers") or ()],
     }
-
-
-def _configuration(config: Mapping[str, Any]) -> dict[str, Any]:
-    retries = _retries(config)
-    shape: dict[str, Any] = {
-        "retries": {
-            "isDefault": retries is None,
-            "value": DEFAULT_RETRIES if retries is None else retries,
-        }
-    }
-    for key in ("concurrency", "throttle", "rateLimit", "debounce", "priority", "singleton"):
-        if config.get(key):
-            shape[key] = config[key]
-    return shape
-
-
-def _retries(config: Mapping[str, Any]) -> int | None:
-    step = next(iter((config.get("steps") or {}).values()), None) or {}
-    attempts = (step.get("retries") or {}).get("attempts")
-    value = config.get("retries") if attempts is None else attempts
-    return value if isinstance(value, int) else None
-
-
-def _trigger(trigger: Mapping[str, Any]) -> dict[str, Any]:
-    if trigger.get("cron"):
-        return {"type": "CRON", "value": trigger["cron"]}
-    shape = {"type": "EVENT", "value": trigger.get("event") or ""}
-    return {**shape, "condition": trigger["expression"]} if trigger.get("expression") else shape
 
 
 def function_v1(function: FunctionView) -> dict[str, Any]:
@@ -130,7 +108,7 @@ def stored_config(function: FunctionView, config: Mapping[str, Any] | None = Non
     """The configuration of a function as `/dev` and `/v1` show it."""
     config = _load(function.config_json) if config is None else config
     step = {"id": "step", "name": "step", "uri": function.url}
-    retries = _retries(config)
+    retries = registered_retries(config)
     if retries is not None:
         step["retries"] = retries  # type: ignore[assignment]  # the one number among texts
     rest = {key: value for key, value in config.items() if key not in ("steps", "id", "name")}
@@ -150,6 +128,17 @@ def run_v1(run: RunView) -> dict[str, Any]:
         "status": _V1_STATUSES.get(run.status, run.status.title()),
         "ended_at": None if run.ended_at is None else format_instant(run.ended_at),
         "output": _load(run.output_json),
+    }
+
+
+def job_v1(job: JobView) -> dict[str, Any]:
+    """A job of `/v1`."""
+    return {
+        "JobID": job.id,
+        "at": format_instant(job.at),
+        "position": 0,
+        "kind": job.kind,
+        "attempt": job.attempt,
     }
 
 

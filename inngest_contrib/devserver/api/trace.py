@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from inngest_contrib.devserver.api.shapes import ENDED, output_v2, times
-from inngest_contrib.devserver.reads import AttemptView, EventView, RunView, StepView
+from inngest_contrib.devserver.notes import NoteView, fold
+from inngest_contrib.devserver.views import AttemptView, EventView, RunView, StepView
 from inngest_core.wire.time import format_instant
 
 _STEP_OPS = {
@@ -37,16 +38,36 @@ def trace(
     events: Sequence[EventView],
     *,
     include_output: bool,
+    notes: Sequence[NoteView] = (),
 ) -> dict[str, Any]:
     """The document of /v2/runs/{id}/trace."""
-    children = [_step_span(step, attempts, include_output) for step in steps]
+    noted = fold(notes)
+    children = [
+        {**_step_span(step, attempts, include_output), **_metadata(noted.get(step.id))}
+        for step in steps
+    ]
     if run.status in ENDED:
         children.append(_finalization(run, attempts, include_output))
     root = _span("Run", run.id, "run", run.status, run.queued_at, run.started_at, run.ended_at)
     root["input"] = {"data": [event.event for event in events]}
     if include_output and run.output_json is not None:
         root["output"] = output_v2(run)
+    root |= _metadata(noted.get(""))
     return {"runId": run.id, "rootSpan": {**root, "children": children}}
+
+
+def _metadata(notes: Sequence[NoteView] | None) -> dict[str, Any]:
+    """The member of a span that tells its metadata; none where there is none."""
+    found = [
+        {
+            "kind": note.kind,
+            "scope": note.scope,
+            "updatedAt": format_instant(note.noted_at),
+            "values": note.values,
+        }
+        for note in notes or ()
+    ]
+    return {"metadata": found} if found else {}
 
 
 def _step_span(

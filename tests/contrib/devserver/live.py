@@ -6,9 +6,7 @@ What they log is logged here, so pytest shows it when a test fails.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from inngest_contrib.devserver.serving import Options, serve
+from inngest_contrib.devserver.hosting import InThread
+from inngest_contrib.devserver.serving import Options
 
 PATIENCE = 15.0
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
@@ -43,14 +42,6 @@ def eventually(ask: Callable[[], Any], *, seconds: float = PATIENCE, what: str =
     return answer
 
 
-def free_port() -> int:
-    """Find a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class HasHttp(Protocol):
     """A server that can be asked."""
 
@@ -61,47 +52,19 @@ class Running:
     """An embedded server in a thread."""
 
     def __init__(self, options: Options) -> None:
-        self._options = options
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._failure: BaseException | None = None
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="devserver")
+        self._host = InThread(options)
         self.url = ""
         self.http = httpx.Client(timeout=10, trust_env=False)
 
     def start(self) -> None:
         """Return once the server takes requests."""
-        self._thread.start()
-        if not self._ready.wait(PATIENCE) or self._failure:
-            raise AssertionError("the server did not start") from self._failure
+        self.url = self._host.start(PATIENCE)
         self.http.base_url = httpx.URL(self.url)
 
     def stop(self) -> None:
         """End the server as a signal would."""
-        if self._loop and self._stop and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(PATIENCE)
         self.http.close()
-        assert not self._thread.is_alive(), "the server did not end"
-        if self._failure:
-            raise AssertionError("the server failed") from self._failure
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as failure:
-            self._failure = failure
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await serve(self._options, ready=self._note, stop=self._stop)
-
-    def _note(self, url: str) -> None:
-        self.url = url
-        self._ready.set()
+        self._host.stop()
 
     def get(self, path: str, **query: str | int) -> Any:
         """Return the JSON of a path that must answer 200."""
@@ -157,7 +120,7 @@ class Running:
 
     def functions(self, app: str) -> list[str]:
         """List the functions of an app by their ids."""
-        response = self.http.get(f"/v2/apps/{app}/functions")
+        response = self.http.get(f"/v2/apps/{app}/functions", params={"limit": 100})
         return [one["id"] for one in response.json().get("data", [])] if response.is_success else []
 
 

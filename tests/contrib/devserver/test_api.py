@@ -154,6 +154,15 @@ def test_an_invocation_of_v2_happens_once_per_key(server: Running, app: StandIn)
     assert other.json()["data"] != first.json()["data"]
 
 
+def test_an_invocation_that_is_held_back_has_no_run_yet(server: Running, app: StandIn) -> None:
+    batch = {"maxSize": 9, "timeout": "1h"}
+    app.register(server, "held", {**app.function("held", "f"), "batchEvents": batch})
+    response = server.http.post("/v2/apps/held/functions/f/invoke", json={"data": {}})
+    assert response.status_code == 200
+    assert response.json()["data"]["runId"] is None
+    assert len(response.json()["data"]["eventId"]) == 26
+
+
 def test_an_unknown_function_is_not_invoked(server: Running, app: StandIn) -> None:
     app.register(server, "known", app.function("known", "f"))
     response = server.http.post("/v2/apps/known/functions/none/invoke", json={})
@@ -227,7 +236,9 @@ def test_apps_and_functions_are_shown(server: Running, app: StandIn) -> None:
     function = server.get("/v2/apps/shown/functions/shown-f")["data"]
     assert function == server.get("/v2/apps/shown/functions/f")["data"]
     assert function["configuration"]["retries"] == {"isDefault": False, "value": 2}
-    assert function["configuration"]["concurrency"] == [{"limit": 3}]
+    assert function["configuration"]["concurrency"] == [
+        {"limit": {"isPlanLimit": False, "value": 3}, "scope": "FUNCTION"}
+    ]
     assert function["triggers"] == [
         {"type": "EVENT", "value": "shown/f", "condition": "event.data.n > 1"},
         {"type": "CRON", "value": "0 4 * * *"},
@@ -473,7 +484,7 @@ def test_a_bad_request_is_answered_in_json(
         ("GET", "/nothing", 404, "api_error", "Not Found"),
         ("DELETE", "/runs", 405, "api_error", None),
         ("GET", "/sessions", 501, "not_implemented", None),
-        ("POST", f"/runs/{UNKNOWN}/rerun", 501, "not_implemented", None),
+        ("POST", f"/runs/{UNKNOWN}/rerun", 404, "not_found", None),
     ],
 )
 @pytest.mark.parametrize("prefix", ["/v2", "/api/v2"])

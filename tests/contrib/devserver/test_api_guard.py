@@ -114,3 +114,30 @@ def test_every_answer_is_marked_also_a_refusal() -> None:
     for headers in ({}, {"host": "evil.example"}):
         marked = ask(headers=headers)[1]
         assert (marked["x-inngest-server-kind"], marked["vary"]) == ("dev", "Origin")
+
+
+def greet(headers: dict[str, str]) -> list[Any]:
+    """Open a websocket through a guard; return what came back."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def through(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "websocket", "path": "/", "headers": raw}
+    asyncio.run(Guard(through)(scope, receive, send))
+    return [message["type"] for message in sent]
+
+
+def test_a_websocket_is_for_pages_of_this_machine_alone() -> None:
+    own = {"host": "localhost:8288"}
+    assert greet(own) == ["websocket.accept"]
+    assert greet({**own, "origin": "http://localhost:3000"}) == ["websocket.accept"]
+    assert greet({**own, "origin": "https://evil.example"}) == ["websocket.close"]
+    assert greet({"host": "evil.example"}) == ["websocket.close"]

@@ -182,6 +182,9 @@ def test_a_taken_port_ends_it_with_a_message(tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         (["--db", "x", "--in-memory"], "exclude each other"),
+        (["--vacuum", "--in-memory"], "is for a file"),
+        (["--retain", "soon"], '"soon" is not a duration'),
+        (["--retain", "0s"], "0s would keep nothing"),
         (["--retry-interval", "-1"], "is not in the range"),
         (["--durability", "some"], "is not one of"),
         (["--retry-interval", "nan"], "is not a number of seconds"),
@@ -217,6 +220,27 @@ def test_an_address_without_a_scheme_is_completed(tmp_path: Path, app: StandIn) 
         eventually(lambda: "registered with another server" in server.log())
 
 
+def test_a_run_goes_on_once_the_app_inside_is_there(tmp_path: Path) -> None:
+    (tmp_path / "inside.py").write_text(
+        "import asyncio, pathlib\n"
+        "import inngest_core as inngest\n"
+        "client = inngest.Inngest(app_id='in')\n"
+        "trigger = inngest.TriggerEvent(event='in/f')\n"
+        "@client.create_function(fn_id='f', trigger=trigger, retries=0)\n"
+        "async def f(ctx):\n"
+        "    if not pathlib.Path('seen').exists():\n"
+        "        pathlib.Path('seen').touch()\n"
+        "        await asyncio.sleep(60)\n"
+    )
+    arguments = ("--db", str(tmp_path / "x.db"), "--app", "inside:client")
+    with started(tmp_path, *arguments, INNGEST_DEV="1") as server:
+        event_id = send(server, "in/f")
+        eventually((tmp_path / "seen").exists)
+        server.end(signal.SIGKILL)
+    with started(tmp_path, *arguments, INNGEST_DEV="1") as server:
+        eventually(lambda: [run["status"] for run in runs_of(server, event_id)] == ["COMPLETED"])
+
+
 @pytest.mark.parametrize("mode", ["1", "true"])
 def test_an_app_inside_talks_to_this_server_wherever_it_listens(tmp_path: Path, mode: str) -> None:
     (tmp_path / "inside.py").write_text(
@@ -229,3 +253,33 @@ def test_an_app_inside_talks_to_this_server_wherever_it_listens(tmp_path: Path, 
     with started(tmp_path, "--in-memory", "--app", "inside:client", **environment) as server:
         event_id = send(server, "in/f")
         eventually(lambda: [run["status"] for run in runs_of(server, event_id)] == ["COMPLETED"])
+
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+def test_keys_come_from_options_or_from_variables_of_their_own(tmp_path: Path) -> None:
+    variables = {"INNGEST_SERVER_SIGNING_KEY": KEY, "INNGEST_SERVER_EVENT_KEY": "one two"}
+    options = ("--signing-key", KEY, "--event-key", "one", "--event-key", "two")
+    for given, environment in ((options, {}), ((), variables)):
+        with started(tmp_path, "--in-memory", *given, **environment) as server:
+            assert server.http.post("/e/two", json={"name": "a"}).status_code == 200
+            assert server.http.post("/e/three", json={"name": "a"}).status_code == 401
+            assert server.http.get("/v1/events").status_code == 401
+            assert server.end() == 0
+            assert KEY not in server.log()
+
+
+def test_the_keys_of_apps_are_not_taken_for_those_of_the_server(tmp_path: Path) -> None:
+    variables = {"INNGEST_SIGNING_KEY": f"signkey-test-{KEY}", "INNGEST_EVENT_KEY": "one"}
+    with started(tmp_path, "--in-memory", **variables) as server:
+        assert server.http.get("/v1/events").status_code == 200
+        assert server.http.get("/dev").status_code == 200
+
+
+def test_a_key_with_a_prefix_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    arguments = ["--in-memory", "--port", "0", "--event-key", "e"]
+    result = CliRunner().invoke(dev, [*arguments, "--signing-key", f"signkey-test-{KEY}"])
+    assert result.exit_code == 1
+    assert "only the hex digits that follow" in result.output
+    assert KEY not in result.output

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from inngest_contrib.devserver.instance import free_port
 from tests.contrib.devserver.live import (
     Call,
     Reply,
     Running,
     StandIn,
     eventually,
-    free_port,
     running,
 )
 

@@ -24,6 +24,8 @@ import inngest_contrib.fastapi
 import inngest_contrib.flask
 import inngest_core as inngest
 from inngest_contrib.devserver import cron
+from inngest_contrib.devserver.errors import AppNotLoaded
+from inngest_contrib.devserver.instance import free_port
 from inngest_contrib.devserver.reads import Reads
 from tests.contrib.devserver import stories
 from tests.contrib.devserver.live import (
@@ -32,7 +34,6 @@ from tests.contrib.devserver.live import (
     Running,
     StandIn,
     eventually,
-    free_port,
     running,
 )
 
@@ -280,9 +281,9 @@ def test_functions_run_inside_the_server(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ],
 )
 def test_an_app_that_cannot_be_loaded_is_explained(app: str, text: str) -> None:
-    with pytest.raises(AssertionError) as failed, running(app=app):
+    with pytest.raises(AppNotLoaded) as failed, running(app=app):
         pass
-    assert text in str(failed.value.__cause__)
+    assert text in str(failed.value)
 
 
 def test_a_cron_function_runs_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:

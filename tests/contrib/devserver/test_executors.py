@@ -12,7 +12,8 @@ from aiohttp import web
 
 from inngest_contrib.devserver.engine.commands import Call, CallFailed, Replied
 from inngest_contrib.devserver.engine.limits import MAX_REPLY
-from inngest_contrib.devserver.executors import Http, InProcess, Signer
+from inngest_contrib.devserver.executors import Http, InProcess
+from inngest_contrib.devserver.signatures import Signer
 from inngest_core.wire.http import CommRequest, CommResponse
 from inngest_core.wire.signing import verify
 

@@ -292,3 +292,8 @@ def test_only_what_is_named_is_converted(expressions: Expressions) -> None:
 
     event = {"name": "a", "data": {"n": 1, "rest": Untouchable(x=1)}}
     assert expressions.matches("event.data.n == 1", event)
+
+
+def test_an_attribute_alone_is_read_without_the_library(expressions: Expressions) -> None:
+    stranger = object()
+    assert expressions.evaluate("event.data.k", {"data": {"k": stranger}}) is stranger

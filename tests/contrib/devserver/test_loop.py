@@ -1,16 +1,12 @@
-"""The loop: answers after the commit, dispatches at once, stops in order, goes on after kill -9."""
+"""The loop: answers after the commit, dispatches at once, stops in order."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -273,70 +269,3 @@ def test_a_long_log_is_written_back_while_the_server_works(tmp_path: Path) -> No
             assert Path(database).stat().st_size > 4_000_000
 
     asyncio.run(scenario())
-
-
-# --- kill -9 --------------------------------------------------------------------------------
-
-ROUNDS = 3
-STEPS = 12
-
-
-def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
-    database = str(tmp_path / "x.db")
-    acknowledged: set[str] = set()
-    executed: list[tuple[int, str, str]] = []
-    known_at: dict[int, set[tuple[str, str]]] = {}
-    for life in range(ROUNDS):
-        known_at[life] = stored_results(database)
-        lines = run_victim(database, kill_after=0.35 + 0.1 * life)
-        read_lines(lines, life, acknowledged, executed)
-    known_at[ROUNDS] = stored_results(database)
-    lines = run_victim(database, kill_after=None)
-    read_lines(lines, ROUNDS, acknowledged, executed)
-
-    assert acknowledged
-    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
-        runs = db.execute("SELECT event_ids, status FROM runs").fetchall()
-    assert acknowledged <= {event for event, _ in runs}
-    assert Counter(status for _, status in runs) == {"COMPLETED": len(runs)}
-    again = [(run, step) for life, run, step in executed if (run, step) in known_at[life]]
-    assert again == [], "steps whose results were stored were run again"
-
-
-def stored_results(database: str) -> set[tuple[str, str]]:
-    if not Path(database).exists():
-        return set()
-    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
-        return set(db.execute("SELECT run_id, name FROM steps WHERE memo IS NOT NULL"))
-
-
-def run_victim(database: str, *, kill_after: float | None) -> list[str]:
-    victim = subprocess.Popen(
-        [sys.executable, "-m", "tests.contrib.devserver.victim", database, str(STEPS)]
-        + ([] if kill_after else ["finish"]),
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[3],
-    )
-    try:
-        assert victim.stdout is not None
-        first = victim.stdout.readline()
-        assert first == "started\n"
-        if kill_after is not None:
-            time.sleep(kill_after)
-            victim.send_signal(signal.SIGKILL)
-        output, _ = victim.communicate(timeout=40)
-    finally:
-        victim.kill()
-    return output.splitlines()
-
-
-def read_lines(
-    lines: list[str], life: int, acknowledged: set[str], executed: list[tuple[int, str, str]]
-) -> None:
-    for line in lines:
-        match line.split():
-            case ["sent", event_id] if len(event_id) == 26:
-                acknowledged.add(event_id)
-            case ["ran", run_id, step] if len(run_id) == 26:
-                executed.append((life, run_id, step))

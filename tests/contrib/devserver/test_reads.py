@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from inngest_contrib.devserver.engine.commands import Settings
+from inngest_contrib.devserver.engine.commands import Changes, Settings
+from inngest_contrib.devserver.engine.ids import Ids
+from inngest_contrib.devserver.engine.state import Event, Run, Status
 from inngest_contrib.devserver.reads import Reads
 from inngest_contrib.devserver.store import Store
-from tests.contrib.devserver.engine.desk import Desk, function, hashed, op, plan, run_op
+from tests.contrib.devserver.engine.desk import START, Desk, function, hashed, op, plan, run_op
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_lists_filter_and_page(desk: Desk) -> None:
     assert {run.function_slug for run in read.runs(function_ids=[everything[0].function_id])} == {
         everything[0].function_slug
     }
-    assert len(read.events(name="g")) == 3
+    assert len(read.events(names=["g"])) == 3
     assert len(read.events(include_internal=False)) == 5
     with pytest.raises(ValueError, match="time_field"):
         read.runs(time_field="id; DROP TABLE runs")
@@ -101,3 +104,129 @@ def test_apps_and_functions(desk: Desk) -> None:
         ("app-g", False),
     ]
     assert read.functions("nope") == []
+
+
+# ---- a long history
+
+
+ENDED = 3_000
+RARE = 30
+"""The oldest runs have failed."""
+
+
+@pytest.fixture(scope="module")
+def history() -> Iterator[Reads]:
+    """Thousands of runs of f, and before them some of g; a tenth of a second apart."""
+    store = Store(None)
+    desk = Desk(Settings(), store)
+    desk.sync(function(), function("g"))
+    ids, changes = Ids(b"history"), Changes()
+    rare, common = desk.engine.state.slugs["app-g"], desk.engine.state.slugs["app-f"]
+    event = Event("e", "e", "f", START, START, b"{}")
+    for n in range(ENDED):
+        at, old = START + n * 100, n < RARE
+        status = Status.FAILED if old else Status.COMPLETED
+        owner = rare if n < 2 * RARE else common
+        changes.keep(Run(ids.ulid(at), owner, [event], at, status, at + 1, at + 2))
+    store.commit(store.prepare(changes))
+    yield Reads(store.reader, {})
+    store.close()
+
+
+def work(read: Reads, ask: Callable[[], object]) -> int:
+    """How many instructions of its machine SQLite takes to answer; the same each time."""
+    ask()
+    taken: list[None] = []
+    read._db.set_progress_handler(lambda: taken.append(None), 1)
+    try:
+        ask()
+    finally:
+        read._db.set_progress_handler(None, 1)
+    return len(taken)
+
+
+def owner(read: Reads, slug: str) -> str:
+    (found,) = [one.id for one in read.functions() if one.slug == slug]
+    return found
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+@pytest.mark.parametrize("slug", [None, "app-f", "app-g"])
+@pytest.mark.parametrize(
+    "statuses", [(), ("FAILED",), ("COMPLETED",), ("FAILED", "COMPLETED"), ("CANCELLED",)]
+)
+def test_a_page_costs_the_same_however_many_runs_do_not_fit(
+    history: Reads, statuses: tuple[str, ...], slug: str | None, ascending: bool
+) -> None:
+    owners = [owner(history, slug)] if slug else []
+    pages = partial(
+        history.runs, statuses=statuses, function_ids=owners, ascending=ascending, limit=5
+    )
+    # To look at each run takes three instructions a run, at the least.
+    assert work(history, pages) < ENDED
+    shown = pages()
+    assert not shown or work(history, partial(pages, before=shown[-1].id)) < ENDED
+
+
+@pytest.mark.parametrize("statuses", [(), ("FAILED",), ("COMPLETED", "FAILED")])
+@pytest.mark.parametrize("slugs", [(), ("app-g",), ("app-f", "app-g")])
+@pytest.mark.parametrize("ascending", [False, True])
+def test_pages_that_are_put_together_miss_nothing_and_keep_the_order(
+    history: Reads, statuses: tuple[str, ...], slugs: tuple[str, ...], ascending: bool
+) -> None:
+    owners = [owner(history, slug) for slug in slugs]
+    fits = [
+        run.id
+        for run in history.runs(limit=ENDED, ascending=ascending)
+        if (not statuses or run.status in statuses) and (not slugs or run.function_slug in slugs)
+    ]
+    read: list[str] = []
+    while page := history.runs(
+        statuses=statuses,
+        function_ids=owners,
+        ascending=ascending,
+        before=read[-1] if read else None,
+        limit=97,
+    ):
+        read += [run.id for run in page]
+    assert read == fits
+    assert history.count_runs(statuses=statuses, function_ids=owners) == len(fits)
+
+
+def test_a_page_of_an_app_that_has_most_runs_is_read_from_its_end(history: Reads) -> None:
+    (app,) = history.apps()
+    page = partial(history.runs, app_ids=[app.id], limit=5)
+    assert page() == history.runs(limit=5)
+    assert work(history, page) < ENDED
+
+
+def test_a_list_since_a_time_begins_there(history: Reads) -> None:
+    since = START + (ENDED - 20) * 100
+    recent = partial(history.runs, since=since, ascending=True, limit=5)
+    assert [run.queued_at for run in recent()] == [since + n * 100 for n in range(5)]
+    assert work(history, recent) < ENDED
+
+
+def test_runs_sorted_by_their_queueing_are_not_sorted_anew(history: Reads) -> None:
+    sorted_runs = partial(history.sorted_runs, limit=5)
+    assert sorted_runs() == history.runs(limit=5)
+    assert work(history, sorted_runs) < ENDED
+    last = sorted_runs()[-1]
+    after = history.sorted_runs(limit=5, after=(last.queued_at, last.id))
+    assert after == history.runs(limit=5, before=last.id)
+
+
+def test_counts_of_statuses_and_functions_are_read_from_an_index(history: Reads) -> None:
+    asked: list[str] = []
+    history._db.set_trace_callback(asked.append)
+    f, (app,) = owner(history, "app-f"), history.apps()
+    asked.clear()
+    history.count_runs(statuses=["FAILED"])
+    history.count_runs(function_ids=[f])
+    history.count_runs(app_ids=[app.id])
+    history.count_runs()
+    history._db.set_trace_callback(None)
+    for sql in asked:
+        plan = [row[3] for row in history._db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        assert "COVERING INDEX runs_by_" in plan[0], (sql, plan)
+    assert len(asked) == 4

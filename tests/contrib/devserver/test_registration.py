@@ -123,6 +123,15 @@ def test_every_reason_names_its_function() -> None:
         (app(functions=[function(steps={"step": None})]), "All steps must have a name"),
         (app(functions=[function(name=["x"])]), "SDKFunction.functions.name of type string"),
         (app(functions=[function(concurrency="5")]), "functions.concurrency of type int"),
+        (app(functions=[function(concurrency={"limit": "5"})]), "concurrency.limit of type int"),
+        (
+            app(
+                functions=[
+                    function(triggers=[{"event": "a"}], concurrency={"limit": 1, "key": "("})
+                ]
+            ),
+            "Invalid concurrency key '('",
+        ),
         (app(functions=[function(retries=True)]), "cannot unmarshal bool"),
         (app(functions=[function(triggers=[{"cron": ""}])]), "'' isn't a valid cron schedule"),
     ],

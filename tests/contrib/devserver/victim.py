@@ -24,9 +24,17 @@ from tests.contrib.devserver.engine.desk import (
     run_op,
 )
 
+FUNCTIONS = [
+    function(),
+    function("queued", {"event": "f"}, concurrency=2),
+    function("runs", {"event": "f"}, concurrency={"fn": [{"limit": 2}]}),
+    function("batched", {"event": "f"}, batchEvents={"maxSize": 4, "timeout": "1s"}),
+    function("throttled", {"event": "f"}, throttle={"limit": 50, "period": "1s"}),
+]
+
 
 class App:
-    """Runs steps one after the other, with a short sleep among them."""
+    """Runs steps one after the other, with a short sleep and a wait in vain among them."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
@@ -40,6 +48,8 @@ class App:
         name = f"s{done}"
         if done == self._steps // 2:
             return _ops(op("Sleep", name, duration="20ms"))
+        if done == self._steps // 3:
+            return _ops(op("WaitForEvent", name, event="never", timeout="30ms"))
         say(f"ran {body['ctx']['run_id']} {name}")
         return _ops(run_op(name))
 
@@ -59,10 +69,11 @@ async def main(database: str, steps: int, *, finish: bool) -> None:
     server = Server(config, expressions=Equality(), next_tick=next_minute)
     server.attach(URL, App(steps))
     await server.start()
-    await server.submit(SyncApp(name="app", url=URL, functions=[function()]))
+    await server.submit(SyncApp(name="app", url=URL, functions=FUNCTIONS))
     say("started")
     if finish:
-        while any(run.ended_at is None for run in server.reads.runs(limit=10_000)):
+        held_back = server._engine.state.control.holdings
+        while held_back or any(run.ended_at is None for run in server.reads.runs(limit=10_000)):
             await asyncio.sleep(0.05)
         await server.stop()
         return

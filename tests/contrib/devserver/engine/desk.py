@@ -14,6 +14,9 @@ from inngest_contrib.devserver.engine.commands import (
     Call,
     CallFailed,
     Command,
+    Expressions,
+    Fetch,
+    Fetched,
     NewEvent,
     ReceiveEvents,
     Replied,
@@ -44,6 +47,13 @@ class Equality:
         left, right = (side.strip() for side in text.split("=="))
         roots = {"event": event, "async": incoming}
         return bool(_value(roots, left) == _value(roots, right))
+
+    def evaluate(
+        self, text: str, event: Mapping[str, Any], incoming: Mapping[str, Any] | None = None
+    ) -> Any:
+        if "broken" in text:
+            raise ValueError("it is broken")
+        return _value({"event": event, "async": incoming}, text)
 
 
 def _value(roots: Mapping[str, Any], text: str) -> Any:
@@ -110,10 +120,12 @@ class Desk:
 
     settings: Settings = field(default_factory=Settings)
     store: Store | None = None
+    expressions: Expressions = field(default_factory=Equality)
 
     def __post_init__(self) -> None:
         self.now = START
         self.open: list[Open] = []
+        self.fetches: list[Fetch] = []
         self.warnings: list[str] = []
         self.runs: dict[str, Run] = {}
         self.events: list[Event] = []
@@ -123,7 +135,7 @@ class Desk:
     def _new_engine(self) -> Engine:
         self._serial += 1
         return Engine(
-            expressions=Equality(),
+            expressions=self.expressions,
             next_tick=next_minute,
             seed=b"desk %d" % self._serial,
             settings=self.settings,
@@ -133,8 +145,10 @@ class Desk:
         """Forget all but the store: calls in progress are lost."""
         assert self.store is not None
         self.open.clear()
+        self.fetches.clear()
         self.engine = self._new_engine()
-        self.engine.restore(self.store.load(), self.now)
+        changes = self.engine.restore(self.store.load(), self.now)
+        self.store.commit(self.store.prepare(changes))
         self.do(Tick())
 
     def do(self, *commands: Command) -> Any:
@@ -151,6 +165,7 @@ class Desk:
             elif isinstance(record, Event):
                 self.events.append(record)
         self.open += [Open(effect) for effect in turn.effects if isinstance(effect, Call)]
+        self.fetches += [effect for effect in turn.effects if isinstance(effect, Fetch)]
         self.warnings += [effect.message for effect in turn.effects if isinstance(effect, Warn)]
         return results[-1]
 
@@ -178,6 +193,13 @@ class Desk:
     def answer(self, *ops: dict[str, Any], **headers: str) -> None:
         """Answer the oldest open call with ops."""
         self.reply(self.take(), 206, list(ops), **headers)
+
+    def fetched(self, status: int, body: Any = None, **headers: str) -> None:
+        """Answer the oldest request of a function."""
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        named = [(key.replace("_", "-"), value) for key, value in headers.items()]
+        fetch = self.fetches.pop(0)
+        self.do(Fetched(fetch.fetch_id, fetch.url, status, named, text))
 
     def lose(self, call: Open) -> None:
         self.do(CallFailed(call.effect.job_id, "Unable to reach SDK URL"))

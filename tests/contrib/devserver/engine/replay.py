@@ -23,14 +23,20 @@ from inngest_contrib.devserver.engine.commands import (
     CallFailed,
     CancelRun,
     Command,
+    Fetch,
+    Fetched,
+    FetchFailed,
+    KeptStep,
     NewEvent,
     ReceiveEvents,
     Replied,
+    Rerun,
+    SendSignal,
     Settings,
     SyncApp,
     Tick,
 )
-from inngest_contrib.devserver.engine.state import Event, Run
+from inngest_contrib.devserver.engine.state import Event, Run, Step
 from inngest_contrib.devserver.expressions import Expressions
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "devserver" / "runs"
@@ -76,6 +82,7 @@ class Replay:
         )
         exchanges: list[dict[str, Any]] = self.sample["exchanges"]
         self.calls = [entry for entry in exchanges if "call" in entry]
+        self.fetches = [entry for entry in exchanges if "fetch" in entry]
         self.base = _find_base(exchanges)
         self._run_ids: dict[str, str] = {}
         self._agenda: list[tuple[int, int, Command | dict[str, Any]]] = []
@@ -116,6 +123,8 @@ class Replay:
         for effect in turn.effects:
             if isinstance(effect, Call):
                 self._answer(effect, now)
+            elif isinstance(effect, Fetch):
+                self._answer_fetch(effect, now)
 
     def _plan(self, at: int, what: Command | dict[str, Any]) -> None:
         self._serial += 1
@@ -129,9 +138,23 @@ class Replay:
             yield SyncApp(name=body["appName"], url=body["url"], functions=body["functions"])
         elif planned.get("POST", "").startswith("/e/"):
             yield ReceiveEvents(list(_new_events(planned)))
+        elif planned.get("POST") == "/v1/signals":
+            yield SendSignal(planned["body"]["signal"], planned["body"]["data"])
+        elif _repeats(planned):
+            yield self._rerun(planned)
         else:
             recorded = next(part for part in _path(planned).split("/") if len(part) == 26)
             yield CancelRun(self._run_ids.get(recorded, recorded))
+
+    def _rerun(self, planned: dict[str, Any]) -> Rerun:
+        """A rerun, as the API makes it of what is stored."""
+        recorded = planned["body"].get("variables", {}).get("r") or _path(planned).split("/")[-2]
+        run = self.runs[self._run_ids[recorded]]
+        wish = planned["body"].get("fromStep")
+        facts: dict[str, Any] = {} if wish is None else _from_step(run, wish)
+        return Rerun(
+            original_run_id=run.id, function_id=run.function.id, events=run.events, **facts
+        )
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -179,6 +202,45 @@ class Replay:
         answer = Replied(call.job_id, reply["status"], reply["headers"], reply["text"].encode())
         self._plan(now + took, answer)
 
+    # --- requests of functions --------------------------------------------------------------
+
+    def _answer_fetch(self, fetch: Fetch, now: int) -> None:
+        path = urlsplit(fetch.url).path
+        index = next((i for i, entry in enumerate(self.fetches) if entry["fetch"] == path), None)
+        if index is None:
+            # Nobody was there: so the recorded server put it.
+            self._plan(now, FetchFailed(fetch.fetch_id, "Unable to reach SDK URL"))
+            return
+        entry = self.fetches.pop(index)
+        made = {"method": fetch.method, "headers": dict(fetch.headers)}
+        for what, value in {**made, "text": (fetch.body or b"").decode()}.items():
+            if entry[what] != value:
+                self.differences.append(Difference(f"fetch {path}", what, entry[what], value))
+        reply = entry["reply"]
+        headers = list(reply["headers"].items())
+        answer = Fetched(
+            fetch.fetch_id, fetch.url, reply["status"], headers, reply["text"].encode()
+        )
+        self._plan(now + reply["t"] - entry["t"], answer)
+
+
+def _from_step(run: Run, wish: dict[str, Any]) -> dict[str, Any]:
+    target = run.steps[wish["stepId"]]
+    end = run.stack.index(b'"%b"' % target.id.encode())
+    before = [step for step in run.steps.values() if (step.position or 0) < end]
+    given = json.dumps(wish["input"]).encode() if "input" in wish else None
+    return {"step": _kept(target), "kept": [_kept(step) for step in before], "input": given}
+
+
+def _kept(step: Step) -> KeptStep:
+    memo = step.memo or b"null"
+    return KeptStep(id=step.id, name=step.name, op=step.op, queued_at=step.queued_at, memo=memo)
+
+
+def _repeats(entry: Mapping[str, Any]) -> bool:
+    path = _path(entry)
+    return entry.get("status") == 200 and (path.endswith("/rerun") or path == "/v0/gql")
+
 
 def _path(entry: Mapping[str, Any]) -> str:
     return next(str(entry[verb]) for verb in ("POST", "DELETE", "GET") if verb in entry)
@@ -211,6 +273,8 @@ def _client_actions(exchanges: list[dict[str, Any]]) -> Iterator[tuple[int, dict
         for event in (entry["body"] if isinstance(entry["body"], list) else [entry["body"]])
     }
     for entry in exchanges:
+        if "fetch" in entry:
+            continue
         if "call" not in entry and _matters(entry):
             yield entry["t"], entry
         elif "call" in entry and _starts_unsent(entry, sent):
@@ -222,8 +286,12 @@ def _matters(entry: Mapping[str, Any]) -> bool:
     path = _path(entry)
     if path.startswith("/e/"):
         return bool(entry["status"] == 200)
+    if _repeats(entry):
+        return True
     cancels = "DELETE" in entry or path.endswith("/cancel")
-    return path == "/fn/register" or (cancels and any(len(p) == 26 for p in path.split("/")))
+    return path in ("/fn/register", "/v1/signals") or (
+        cancels and any(len(p) == 26 for p in path.split("/"))
+    )
 
 
 def _starts_unsent(entry: Mapping[str, Any], sent: set[str]) -> bool:
@@ -290,6 +358,7 @@ def _aspects(recorded: dict[str, Any], made: dict[str, Any]) -> Iterator[tuple[s
         yield key, recorded["ctx"][key], made["ctx"][key]
     yield "stack", recorded["ctx"]["stack"]["stack"], made["ctx"]["stack"]["stack"]
     yield "steps", _stripped(recorded["steps"]), _stripped(made["steps"])
+    yield "defers", recorded.get("defers", {}), made["defers"]
     yield "version", recorded["version"], made["version"]
     yield "event", _stripped(recorded["event"]), _stripped(made["event"])
     yield "events", recorded["events"], len(made["events"])
@@ -297,6 +366,7 @@ def _aspects(recorded: dict[str, Any], made: dict[str, Any]) -> Iterator[tuple[s
 
 _OWN = {"id", "run_id", "ts", "correlation_id", "expire", "gid", "isr", "tc", "fireAt"}
 _OWN |= {"source_app_id", "source_fn_id"}
+_OWN |= {"parent_app_id", "parent_fn_id", "parent_run_id", "parent_defer_span"}
 
 
 def _stripped(value: Any) -> Any:

@@ -22,6 +22,7 @@ from inngest_contrib.devserver.engine.commands import (
 )
 from inngest_contrib.devserver.engine.limits import DAY, HOUR, MAX_IDLE_CALLS, MAX_STEPS
 from inngest_core.wire.canonical import canonical
+from inngest_core.wire.names import Opcode
 from tests.contrib.devserver.engine.desk import (
     HEADERS,
     START,
@@ -348,11 +349,19 @@ def test_one_command_may_be_a_turn_of_its_own() -> None:
     assert {table for table, _ in outcome.changes.put} == {"events", "runs", "causes", "jobs"}
 
 
-def test_unsupported_ops_fail_the_run_by_name(desk: Desk) -> None:
+@pytest.mark.parametrize("code", [code.value for code in Opcode])
+def test_every_op_is_known(desk: Desk, code: str) -> None:
     desk.send("f")
-    desk.answer(op("Gateway", "fetch it", url="http://x"))
-    assert desk.status() == ["FAILED"]
-    assert "Gateway" in (desk.run.output or b"").decode()
+    desk.answer({**op(code, "x"), "error": {"name": "E", "message": "m"}})
+    assert desk.status() in (["RUNNING"], ["FAILED"], ["COMPLETED"])
+    assert b"InngestErrInternal" not in (desk.run.output or b"")
+
+
+@pytest.mark.parametrize("code", ["RunComplete", "SyncRunComplete"])
+def test_an_op_may_end_the_run(desk: Desk, code: str) -> None:
+    desk.send("f")
+    desk.answer({**op(code, "end"), "data": 7})
+    assert (desk.status(), desk.run.output) == (["COMPLETED"], b"7")
 
 
 # --- limits ---------------------------------------------------------------------------------
@@ -522,6 +531,16 @@ def test_cancel_on_looks_at_the_expression_and_the_window() -> None:
     desk.wait(HOUR + 1)
     desk.send("stop", {"n": 1})
     assert desk.status() == ["CANCELLED", "RUNNING"]
+
+
+def test_what_had_happened_before_the_run_does_not_cancel_it() -> None:
+    desk = Desk()
+    desk.sync(function(cancel=[{"event": "stop"}]))
+    desk.send("f", ts=desk.now + HOUR)
+    desk.send("stop", ts=desk.now - 1)
+    assert desk.status() == ["QUEUED"]
+    desk.send("stop")
+    assert desk.status() == ["CANCELLED"]
 
 
 def test_the_event_that_starts_a_run_does_not_cancel_it() -> None:

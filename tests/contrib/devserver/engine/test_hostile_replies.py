@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inngest_contrib.devserver.engine import ops
-from inngest_contrib.devserver.engine.commands import Replied, Settings
+from inngest_contrib.devserver.engine.commands import FetchFailed, Replied, Settings
+from inngest_contrib.devserver.engine.state import WaitKind
 from inngest_contrib.devserver.store import Store
 from inngest_core.wire.names import Opcode
 from tests.contrib.devserver.engine.desk import HEADERS as SDK_HEADERS
@@ -24,10 +25,13 @@ ANY = st.recursive(
     max_leaves=4,
 )
 OPTS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
-    st.sampled_from(
-        ["duration", "timeout", "event", "if", "function_id", "payload", "parallelMode", "signal"]
-    ),
-    TEXT | st.sampled_from(["race", "true", "broken"]) | ANY | st.just({"data": {}}),
+    st.sampled_from(["duration", "timeout", "event", "if", "function_id", "payload"])
+    | st.sampled_from(["parallelMode", "signal", "conflict", "fn_slug", "input", "meta"])
+    | st.sampled_from(["url", "method", "headers", "body", "auth_key", "target_hashed_id"]),
+    TEXT
+    | st.sampled_from(["race", "true", "broken", "replace", "gemini", "http://[", "http://m/?a"])
+    | ANY
+    | st.just({"data": {}}),
     max_size=4,
 )
 CODES = st.sampled_from([code.value for code in Opcode] + ["steprun", "Nope"])
@@ -63,10 +67,16 @@ def assert_movable(desk: Desk) -> None:
         assert run.jobs or run.waits
         for job in run.jobs.values():
             assert state.jobs[job.id] is job
+        for waiting in run.waits.values():
+            assert waiting.timer is not None or waiting.kind is WaitKind.FETCH
     for call in desk.open:
         if call.effect.run_id in state.runs:
             assert call.effect.job_id in state.jobs
     assert set(state.calling) == {call.effect.job_id for call in desk.open}
+    assert set(state.fetches) == {fetch.fetch_id for fetch in desk.fetches}
+    requests = {fetching.waiting.key for fetching in state.fetches.values()}
+    for run in state.runs.values():
+        assert requests >= {w.key for w in run.waits.values() if w.kind is WaitKind.FETCH}
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -79,6 +89,7 @@ def test_nothing_an_app_answers_raises_or_hangs(
     desk.send("f")
     for status, headers, body in replies:
         if not desk.open:
+            answer_requests(desk, status)
             desk.wait(2000)
             desk.send("w")
         if not desk.open:
@@ -91,11 +102,22 @@ def test_nothing_an_app_answers_raises_or_hangs(
     desk.store.close()
 
 
+def answer_requests(desk: Desk, status: int) -> None:
+    """Let every request of a function end, well or not."""
+    while desk.fetches:
+        if status == 500:
+            desk.do(FetchFailed(desk.fetches.pop(0).fetch_id, "no"))
+        else:
+            desk.fetched(status, {"status": status})
+        assert_movable(desk)
+
+
 def finish(desk: Desk) -> None:
     """Answer everything that is still open or comes up within two years."""
     for _ in range(20):
         while desk.open:
             desk.reply(desk.take(), 200, {"done": True})
+        answer_requests(desk, 200)
         desk.wait(100 * 24 * 3600 * 1000)
 
 

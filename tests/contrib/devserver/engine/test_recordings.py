@@ -12,10 +12,13 @@ from inngest_contrib.devserver.engine.commands import Settings
 from tests.contrib.devserver.engine.replay import Replay, load
 
 EXACT = [
+    "ai-gateway",
     "cancel",
+    "defer",
     "event-future-ts",
     "function-removed-while-sleeping",
     "function-retry-then-success",
+    "gateway-fetch",
     "internal-events",
     "on-failure",
     "parallel-one-fails",
@@ -27,7 +30,10 @@ EXACT = [
     "python-sdk-parallel",
     "python-sdk-retry-after",
     "python-sdk-step-error",
+    "rerun-from-step",
     "sequential-steps",
+    "signal",
+    "signal-conflict",
     "step-exhausted-error-memo",
     "step-retry-then-success",
     "trigger-matching",
@@ -49,6 +55,7 @@ NEARLY: dict[str, dict[str, Any]] = {
 
 def assert_as_recorded(replay: Replay) -> None:
     assert replay.unexpected == []
+    assert replay.fetches == []
     assert [f"{call['t']} {call['call']}" for call in replay.calls] == []
     assert replay.differences == []
 
@@ -78,8 +85,7 @@ def test_retry_after_in_its_three_forms() -> None:
 
 
 def test_mixed_batches() -> None:
-    # mb-defer-run: DeferAdd, which the engine refuses by name so far.
-    replay = Replay(without(load("mixed-batches"), "mb-defer-run"), any_order=True)
+    replay = Replay(load("mixed-batches"), any_order=True)
     assert_as_recorded(replay.play())
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inngest_contrib.devserver.engine.commands import Settings
+from inngest_contrib.devserver.engine.commands import SendSignal, Settings
 from inngest_contrib.devserver.engine.state import Run
 from inngest_contrib.devserver.store import Store
 from tests.contrib.devserver.engine.desk import (
@@ -39,16 +39,25 @@ def test_a_call_in_progress_is_made_again_as_the_same_attempt(desk: Desk) -> Non
     before = desk.open[0]
     desk.restart()
     (after,) = desk.open
-    for body in (before.body, after.body):
-        del body["ctx"]["request_id"]
-    assert without_request(after.body) == without_request(before.body)
+    assert of_every_call(after.body) == of_every_call(before.body)
     assert after.attempt == 1
 
 
-def without_request(body: dict[str, object]) -> dict[str, object]:
+def test_a_call_that_is_made_again_is_told_from_the_one_before(desk: Desk) -> None:
+    desk.send("f")
+    generations = [desk.open[0].body["ctx"]["generation_id"]]
+    for _ in range(2):
+        desk.restart()
+        generations.append(desk.open[0].body["ctx"]["generation_id"])
+    assert generations == [1, 2, 3]
+
+
+def of_every_call(body: dict[str, object]) -> dict[str, object]:
+    """A body without what tells one call of a job from another."""
     ctx = body["ctx"]
     assert isinstance(ctx, dict)
-    return {**body, "ctx": {key: ctx[key] for key in ctx if key != "request_id"}}
+    own = ("generation_id", "request_id")
+    return {**body, "ctx": {key: ctx[key] for key in ctx if key not in own}}
 
 
 def test_sleeps_go_on(desk: Desk) -> None:
@@ -126,7 +135,8 @@ def test_an_archived_function_finishes_its_runs(desk: Desk) -> None:
 
 
 ACTIONS = st.lists(
-    st.sampled_from(["run", "plan", "sleep", "wait", "invoke", "error", "fail", "event", "time"]),
+    st.sampled_from(["run", "plan", "sleep", "wait", "invoke", "error", "fail", "event", "time"])
+    | st.sampled_from(["signal", "defer", "abort", "send"]),
     max_size=12,
 )
 
@@ -155,6 +165,8 @@ def make_desk() -> Desk:
 def act(desk: Desk, action: str, name: str) -> None:
     if action == "event":
         desk.send("w")
+    elif action == "send":
+        desk.do(SendSignal("go", name))
     elif action == "time" or not desk.open:
         desk.wait(1500)
     else:
@@ -180,6 +192,9 @@ def ops_for(action: str, name: str) -> list[dict[str, object]]:
         "sleep": [op("Sleep", name, duration="1s"), *plan(f"{name}b")],
         "wait": [op("WaitForEvent", name, event="w", timeout="5s")],
         "invoke": [invoke],
+        "signal": [op("WaitForSignal", name, signal="go", timeout="5s", conflict="replace")],
+        "defer": [op("DeferAdd", name, fn_slug="app-child")],
+        "abort": [op("DeferAbort", name, target_hashed_id=hashed("s0")), run_op(name)],
         "error": [error_op(name)],
     }[action]
 
@@ -191,11 +206,12 @@ def picture(desk: Desk) -> list[object]:
 
 
 def outline(run: Run) -> object:
-    jobs = sorted((j.step, j.attempt, j.generation, j.run_at) for j in run.jobs.values())
+    jobs = sorted((j.step, j.attempt, j.run_at) for j in run.jobs.values())
     waits = sorted((w.step.id, w.kind.value, w.expires, w.event) for w in run.waits.values())
     facts = (run.status.value, run.started_at, run.request_version, run.force_plan)
     steps = [
         (s.id, s.number, s.status.value, s.attempts, s.mode, s.position, s.opts)
         for s in run.steps.values()
     ]
-    return run.function.slug, facts, run.stack, sorted(run.pending), jobs, waits, steps
+    defers = [(d.id, d.slug, d.aborted) for d in run.defers.values()]
+    return run.function.slug, facts, run.stack, sorted(run.pending), jobs, waits, steps, defers

@@ -3,7 +3,8 @@ The embedded server with a file database: sequential steps a second, and runs a 
 
 In process (`inngest-core dev --app`) and over HTTP (uvicorn, one worker), and beside them the
 official package as the client of the same server. Seconds are the server's own: from the first
-event to the end of the last run. Nothing is checkpointed: every call replays all memos.
+event to the end of the last run. Without checkpoints every call replays all memos; with them one
+call runs all steps, and each is stored by itself before the next begins.
 
     python -m benchmarks.engine [--rounds 3]
 """
@@ -54,6 +55,9 @@ LOADS = (
     Load("1,000 runs of one step", 1000, 1, "runs/s"),
 )
 SETUPS = ("in process", "http", "official sdk, http")
+KINDS = ("sync", "async")
+CHECKPOINTED = tuple(f"{kind}-checkpoint" for kind in KINDS)
+"""For ours alone, and where a run has more than one step."""
 
 
 def main() -> None:
@@ -61,11 +65,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     print(f"{'':24}" + "".join(f"{setup:>20}" for setup in SETUPS))
-    for kind in ("sync", "async"):
+    for kind in KINDS:
         for load in LOADS:
-            figures = [statistics.median(measure(s, load, kind, rounds)) for s in SETUPS]
-            cells = "".join(f"{figure:12.0f} {load.unit:7}" for figure in figures)
-            print(f"{load.title:24}{cells}  {kind}", flush=True)
+            show(load, kind, SETUPS, rounds)
+    for kind in CHECKPOINTED:
+        for load in LOADS[:2]:
+            show(load, kind, SETUPS[:2], rounds)
+
+
+def show(load: Load, kind: str, setups: tuple[str, ...], rounds: int) -> None:
+    """Print one line of the table."""
+    figures = [statistics.median(measure(setup, load, kind, rounds)) for setup in setups]
+    cells = "".join(f"{figure:12.0f} {load.unit:7}" for figure in figures)
+    print(f"{load.title:24}{cells:{20 * len(SETUPS)}}  {kind}", flush=True)
 
 
 def measure(setup: str, load: Load, kind: str, rounds: int) -> list[float]:

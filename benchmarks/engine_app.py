@@ -22,6 +22,26 @@ async def async_steps(ctx: inngest.Context) -> None:
         await ctx.step.run(f"step-{n}", aproduce)
 
 
+@client.create_function(
+    fn_id="sync-checkpoint",
+    trigger=inngest.TriggerEvent(event="bench/sync-checkpoint"),
+    checkpoint=True,
+)
+def sync_checkpoint(ctx: inngest.ContextSync) -> None:
+    for n in range(int(str(ctx.event.data["steps"]))):
+        ctx.step.run(f"step-{n}", produce)
+
+
+@client.create_function(
+    fn_id="async-checkpoint",
+    trigger=inngest.TriggerEvent(event="bench/async-checkpoint"),
+    checkpoint=True,
+)
+async def async_checkpoint(ctx: inngest.Context) -> None:
+    for n in range(int(str(ctx.event.data["steps"]))):
+        await ctx.step.run(f"step-{n}", aproduce)
+
+
 def produce() -> dict[str, object]:
     return {"n": 1, "ok": True}
 

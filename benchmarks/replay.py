@@ -2,9 +2,10 @@
 One call request in process, bytes in to bytes out: ours beside the official package.
 
 A function with 0 to 10,000 memoized steps that returns, and one that has a new step
-behind them; sync and async, unsigned and signed. Ours and the official handler take
-turns in one run, so that a noisy machine disturbs both alike; the figure to read is
-the ratio.
+behind them; sync and async, unsigned and signed; and what it costs to have middleware
+on the client, with all of the official package's methods, or steps that return a
+pydantic model. Ours and the official handler take turns in one run, so that a noisy
+machine disturbs both alike; the figure to read is the ratio.
 
     python -m benchmarks.replay [--steps 0,1,10,100,1000,10000] [--rounds 7]
 """
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import inngest
+import pydantic
 
 import inngest_core
 from inngest_core import CommHandler, CommRequest
@@ -38,12 +40,13 @@ Timer = Callable[[int], float]
 
 @dataclass
 class Case:
-    """One cell: how many memos, a new step or none, which kind of function, signed or not."""
+    """One cell: how many memos, a new step or none, which kind of function, what is in use."""
 
     steps: int
     is_async: bool
-    signed: bool
+    signed: bool = False
     new: int = 0
+    using: str = "-"
 
     @property
     def status(self) -> int:
@@ -58,12 +61,15 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     sizes = [int(size) for size in options.steps.split(",")]
     print(
-        f"{'memos':>6} {'new':>4} {'kind':>6} {'signed':>7} "
+        f"{'memos':>6} {'new':>4} {'kind':>6} {'signed':>7} {'using':>10} "
         f"{'ours us':>10} {'official us':>12} {'ratio':>7}"
     )
     for new, signed, is_async in itertools.product((0, 1), (False, True), (False, True)):
         for steps in sizes:
             report(Case(steps, is_async, signed, new), options.rounds)
+    for using, is_async in itertools.product(("middleware", "types"), (False, True)):
+        for steps in sizes:
+            report(Case(steps, is_async, using=using), options.rounds)
 
 
 def report(case: Case, rounds: int) -> None:
@@ -74,7 +80,7 @@ def report(case: Case, rounds: int) -> None:
     loop.close()
     kind, signed = "async" if case.is_async else "sync", "yes" if case.signed else "no"
     print(
-        f"{case.steps:6} {case.new:4} {kind:>6} {signed:>7} "
+        f"{case.steps:6} {case.new:4} {kind:>6} {signed:>7} {case.using:>10} "
         f"{ours:10.1f} {official:12.1f} {ratio:6.1f}x",
         flush=True,
     )
@@ -157,20 +163,38 @@ QUERY = {"fnId": "bench-f", "stepId": "step"}
 URL = "http://127.0.0.1:8000/api/inngest"
 
 
-def sync_handler(case: Case) -> Callable[[Any], Any]:
+class Model(pydantic.BaseModel):
+    """What a typed step returns."""
+
+    n: int
+    ok: bool
+
+
+def handler_of(case: Case) -> Callable[[Any], Any]:
+    if case.using == "types":
+        return typed_handler(case)
+
     def handler(ctx: Any) -> None:
         for n in range(case.steps + case.new):
             ctx.step.run(f"step-{n}", produce)
 
-    return handler
-
-
-def async_handler(case: Case) -> Callable[[Any], Any]:
-    async def handler(ctx: Any) -> None:
+    async def ahandler(ctx: Any) -> None:
         for n in range(case.steps + case.new):
             await ctx.step.run(f"step-{n}", aproduce)
 
-    return handler
+    return ahandler if case.is_async else handler
+
+
+def typed_handler(case: Case) -> Callable[[Any], Any]:
+    def handler(ctx: Any) -> None:
+        for n in range(case.steps + case.new):
+            ctx.step.run(f"step-{n}", produce, output_type=Model)
+
+    async def ahandler(ctx: Any) -> None:
+        for n in range(case.steps + case.new):
+            await ctx.step.run(f"step-{n}", aproduce, output_type=Model)
+
+    return ahandler if case.is_async else handler
 
 
 def produce() -> object:
@@ -181,14 +205,34 @@ async def aproduce() -> object:
     return {"n": 1, "ok": True}
 
 
+def client_of(package: Any, case: Case) -> Any:
+    """A client of either package, with what the case uses."""
+
+    class Watching(package.MiddlewareSync):  # type: ignore[misc]  # of either package
+        def transform_input(self, ctx: Any, function: Any, steps: Any) -> None: ...
+        def before_execution(self) -> None: ...
+        def after_execution(self) -> None: ...
+        def transform_output(self, result: Any) -> None: ...
+        def before_response(self) -> None: ...
+        def before_send_events(self, events: Any) -> None: ...
+        def after_send_events(self, result: Any) -> None: ...
+
+    return package.Inngest(
+        app_id="bench",
+        is_production=case.signed,
+        signing_key=KEY,
+        middleware=[Watching] if case.using == "middleware" else [],
+        serializer=package.PydanticSerializer() if case.using == "types" else None,
+    )
+
+
 # ---- the two packages
 
 
 def our_answer(case: Case) -> Answer:
-    client = inngest_core.Inngest(app_id="bench", is_production=case.signed, signing_key=KEY)
-    make = async_handler if case.is_async else sync_handler
+    client = client_of(inngest_core, case)
     trigger = inngest_core.TriggerEvent(event="bench")
-    client.create_function(fn_id="f", trigger=trigger)(make(case))
+    client.create_function(fn_id="f", trigger=trigger)(handler_of(case))
     handler = CommHandler(client=client, framework="flask")
     body = body_of(case.steps)
     headers = headers_of(body, case.signed)
@@ -205,10 +249,9 @@ def our_answer(case: Case) -> Answer:
 def official_answer(case: Case) -> Answer:
     from inngest._internal import comm_lib, server_lib
 
-    client = inngest.Inngest(app_id="bench", is_production=case.signed, signing_key=KEY)
-    make = async_handler if case.is_async else sync_handler
+    client = client_of(inngest, case)
     trigger = inngest.TriggerEvent(event="bench")
-    function = client.create_function(fn_id="f", trigger=trigger)(make(case))
+    function = client.create_function(fn_id="f", trigger=trigger)(handler_of(case))
     handler = comm_lib.CommHandler(
         client=client,
         enable_unauthed_sync=None,

@@ -12,7 +12,7 @@ export PATH := $(subst $(space),:,$(strip $(PYENV_BINS) $(PATH)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo dev build fast fix bench docs clean
+.PHONY: help test demo dev build fast fix fuzz chaos bench docs clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -37,6 +37,12 @@ fast: $(VENV)/tools ## the quick tests
 
 fix: $(VENV)/tools ## repair lint and layout
 	$(BIN)/tox run -q -e fix
+
+fuzz: $(VENV)/tools ## 200,000 damaged requests, each answered as documented
+	$(BIN)/tox run -q -e fuzz
+
+chaos: $(VENV)/tools ## servers killed 200 times under load, and nothing lost
+	$(BIN)/tox run -q -e chaos
 
 bench: $(VENV)/tools ## benchmarks beside the official package
 	$(BIN)/tox run -q -e bench

@@ -19,7 +19,7 @@ from tests.contrib.devserver.live import Running, eventually
 from .adapters import ADAPTERS
 from .kits import Kit
 from .scenario import Expected, Scenario, load
-from .tap import Exchange, Tap, tapping
+from .tap import Exchange, Tap, moment, tapping
 
 
 @dataclass
@@ -56,11 +56,11 @@ class Lines(logging.Logger):
 
     def __init__(self) -> None:
         super().__init__("parity", logging.INFO)
-        self._kept: list[tuple[float, str]] = []
+        self._kept: list[tuple[int, str]] = []
         self.addHandler(logging.NullHandler())
 
     def handle(self, record: logging.LogRecord) -> None:
-        self._kept.append((record.created, f"{record.levelname.lower()} {record.getMessage()}"))
+        self._kept.append((moment(), f"{record.levelname.lower()} {record.getMessage()}"))
 
     def of(self, calls: list[Exchange]) -> list[str]:
         """What was logged between the first call and the last reply."""

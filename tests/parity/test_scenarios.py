@@ -15,7 +15,7 @@ from tests.contrib.devserver.live import Running, running
 
 from .adapters import ADAPTERS
 from .differences import DIFFERENCES, PAGE, expected_of
-from .kits import KITS, OFFICIAL_IS_HERE, Kit
+from .kits import KITS, OFFICIAL_IS_HERE, OURS, Kit
 from .scenario import COLOURS, load
 from .stage import Theatre, theatre
 
@@ -68,7 +68,12 @@ def test_a_scenario_comes_out_as_it_should(
 ) -> None:
     stage, expected = theatres.of(kit, adapter, colour).stages[name]
     facts = expected_of(kit, name, expected.facts)
-    assert stage.played(expected) == expected_of(kit, f"{name} on {adapter} {colour}", facts)
+    wanted = expected_of(kit, f"{name} on {adapter} {colour}", facts)
+    found = stage.played(expected)
+    # The official package is the measure, not what is tested: one slip of it is no finding.
+    if found != wanted and kit is not OURS:
+        found = stage.played(expected)
+    assert found == wanted
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)

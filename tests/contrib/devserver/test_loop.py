@@ -121,7 +121,7 @@ def test_a_step_is_dispatched_when_it_is_due() -> None:
             began = time.monotonic()
             await send(server)
             await all_ended(server)
-            assert 0.2 <= time.monotonic() - began < 1.0
+            assert 0.2 <= time.monotonic() - began < 5.0
 
     asyncio.run(scenario())
 

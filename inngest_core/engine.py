@@ -33,7 +33,7 @@ class Engine:
 
     def __init__(self, home: Home, plugins: Plugins) -> None:
         self.home = home
-        self._plugins = plugins
+        self.plugins = plugins
         self._lock = threading.Lock()
         self._blocking = BlockingDriver(plugins.blocking_transport)
         self._async: AsyncDriver | None = None
@@ -80,7 +80,7 @@ class Engine:
             pool, self._pool = self._pool, None
         if pool is not None and self._pool_pid == os.getpid():
             pool.shutdown(wait=False)
-        self._plugins.close()
+        self.plugins.close()
 
     async def _close_async(self) -> None:
         """Close what the async transport opened for the running loop."""
@@ -92,7 +92,7 @@ class Engine:
             if self._async is None:
                 from .net.aio import AsyncDriver
 
-                self._async = AsyncDriver(self._plugins.async_transport)
+                self._async = AsyncDriver(self.plugins.async_transport)
             return self._async
 
     def _loop(self) -> BackgroundLoop:

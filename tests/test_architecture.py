@@ -81,6 +81,8 @@ RUN_TIME_ORDER = [
 
 CONTRIB = {"", "comm", "plugin", "plugin.types"}
 CONTRIB_EXTRA: dict[str, set[str]] = {
+    "django": {"cli"},
+    "flask": {"cli"},
     "devserver": {"wire", "connect", "version"},
     "testing": {"wire"},
 }

@@ -11,19 +11,20 @@ import pluggy
 from ..env import Config
 from ..plugin.manager import wanted
 from ..plugin.types import FRAMEWORKS, PROJECT
+from .subject import Command, Subject, client_option, pass_subject
 
 _HEAD = ("NAME", "DISTRIBUTION", "VERSION", "HOOKS", "STATUS")
 Row = tuple[str, ...]
 
 
-def command(manager: pluggy.PluginManager, config: Config) -> click.Command:
-    """The subcommand, about the plugins that *manager* has found."""
-
-    def show() -> None:
-        for line in _table([_HEAD, *_plugins(manager, config), *_frameworks()]):
-            click.echo(line)
-
-    return click.Command("plugins", callback=show, help="List the installed plugins.")
+@click.command("plugins", cls=Command)
+@client_option
+@pass_subject
+def plugins(subject: Subject) -> None:
+    """List the installed plugins."""
+    found = subject.client.engine.plugins
+    for line in _table([_HEAD, *_plugins(found.manager, subject.client.config), *_frameworks()]):
+        click.echo(line)
 
 
 def _plugins(manager: pluggy.PluginManager, config: Config) -> Iterator[Row]:

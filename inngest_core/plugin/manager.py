@@ -29,6 +29,7 @@ _log = logging.getLogger("inngest")
 class Plugins:
     """What the plugins of one client have answered."""
 
+    manager: pluggy.PluginManager
     serializer: Serializer
     middleware: tuple[Any, ...]
     blocking_transport: Callable[[], BlockingTransport]
@@ -47,6 +48,7 @@ def fold(config: Config, given: Sequence[Any], builtins: Sequence[str]) -> Plugi
     hook.inngest_configure(config=config)
     middleware = [each for many in hook.inngest_middleware(config=config) for each in many]
     return Plugins(
+        manager=manager,
         serializer=hook.inngest_serializer(config=config),
         middleware=tuple(middleware),
         blocking_transport=lambda: _transport(manager, config, "blocking"),

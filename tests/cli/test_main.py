@@ -86,7 +86,7 @@ def test_an_unknown_subcommand_is_a_usage_error(run: Any) -> None:
 
 def test_an_error_of_ours_is_one_line_and_no_traceback(run: Any) -> None:
     code, out, err = run("greet", "badly", greeting=Greeting())
-    assert (code, out, err) == (1, "", "inngest-core: greeting: that is no way to greet\n")
+    assert (code, out, err) == (2, "", "Error: greeting: that is no way to greet\n")
 
 
 def test_a_plugin_whose_subcommands_fail_leaves_the_others(run: Any) -> None:
@@ -100,7 +100,7 @@ def test_a_wrong_variable_ends_it_with_2(run: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("INNGEST_BASE_URL", "nope")
     code, _, err = run("--help")
     assert code == 2
-    assert err.startswith("inngest-core: INNGEST_BASE_URL: ")
+    assert err.startswith("Error: INNGEST_BASE_URL: ")
     assert "Traceback" not in err
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import inngest_core as inngest
 from inngest_core import ConfigError, Inngest, hookimpl
-from inngest_core.cli.main import build
+from inngest_core.cli import build
 from inngest_core.plugin import specs
 from inngest_core.plugin.manager import new_manager
 from inngest_core.plugin.types import Framework
@@ -99,16 +99,14 @@ def test_hook_inngest_middleware() -> None:
         assert document(ask(client, call_of("shop-f"))) == ("stamped" if on else "plain")
 
 
-def test_hook_inngest_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hook_inngest_commands() -> None:
     class Plugin:
         @hookimpl
         def inngest_commands(self, group: click.Group) -> None:
             group.add_command(click.Command("hello"))
 
-    manager = new_manager()
-    manager.register(Plugin())
-    monkeypatch.setattr(sys.modules[build.__module__], "load", lambda *_: manager)
-    assert "hello" in build().commands
+    group = build(client_of(plugins=[Plugin()]))
+    assert "hello" in group.list_commands(click.Context(group))
 
 
 def test_hook_inngest_close() -> None:

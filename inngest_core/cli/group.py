@@ -1,0 +1,105 @@
+"""The group of commands: ours and those of plugins, made when they are first asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pluggy
+
+from ..env import resolve
+from ..plugin.manager import load
+from ..version import VERSION
+from .failure import failures
+from .plugins import plugins
+from .subject import APP_ID, Given, Subject
+
+OWN: tuple[click.Command, ...] = (plugins,)
+"""Our subcommands; whoever adds one adds it here."""
+
+
+def build(client: Given = None, *, name: str = APP_ID) -> Commands:
+    """
+    The group of commands around a client, or around what the environment says.
+
+    client: an Inngest, or what returns one when a command first needs it. name: of
+    the group, as it is typed.
+    """
+    return Commands(client, name)
+
+
+class Commands(click.Group):
+    """Every subcommand, ours and those of plugins. Nothing is loaded until one is asked for."""
+
+    def __init__(self, client: Given, name: str) -> None:
+        super().__init__(
+            name,
+            help="Durable, event-driven step functions.",
+            context_settings={"help_option_names": ["-h", "--help"]},
+            params=[_version_option()],
+        )
+        self._given = client
+        self._filled = False
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Give each run a Subject of its own."""
+        return super().make_context(*args, obj=Subject(self._given), **extra)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all."""
+        self._fill()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One by its name."""
+        self._fill()
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; what it raises of ours ends it with a line and a status."""
+        with failures():
+            return super().invoke(ctx)
+
+    def _fill(self) -> None:
+        if self._filled:
+            return
+        self._filled = True
+        with failures():
+            manager = self._manager()
+        for command in OWN:
+            self.add_command(command)
+        # pluggy lists the last one first.
+        for hook in reversed(manager.hook.inngest_commands.get_hookimpls()):
+            self._add(hook)
+
+    def _manager(self) -> pluggy.PluginManager:
+        """The plugins of the client, or those that any client would find."""
+        if self._given is None:
+            return load(resolve(app_id=APP_ID), (), ())
+        return Subject(self._given).client.engine.plugins.manager
+
+    def _add(self, hook: pluggy.HookImpl) -> None:
+        """Ask one plugin; the commands of the others do not suffer if it fails."""
+        try:
+            hook.function(*[self for _ in hook.argnames])
+        except Exception as error:
+            click.echo(
+                f'Warning: plugin "{hook.plugin_name}" could not add its commands: {error!r}',
+                err=True,
+            )
+
+
+def _version_option() -> click.Option:
+    def show(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            click.echo(f"inngest-core {VERSION}")
+            context.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show the version and exit.",
+    )

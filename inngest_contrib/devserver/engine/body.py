@@ -10,9 +10,9 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from inngest_contrib.devserver.engine.commands import Call
+from inngest_contrib.devserver.engine.commands import Call, Target
 from inngest_contrib.devserver.engine.limits import MAX_INLINE_STATE
-from inngest_contrib.devserver.engine.state import Job, Run
+from inngest_contrib.devserver.engine.state import Function, Job, Run
 from inngest_contrib.devserver.engine.text import write_key
 from inngest_contrib.devserver.engine.turn import Turn
 
@@ -35,7 +35,12 @@ def build_call(turn: Turn, job: Job) -> Call:
         headers=_headers(job, request_id),
         body=_body(job, request_id),
         timeout=turn.settings.call_timeout,
+        target=_worker_target(job.run.function) if job.run.function.by_worker else None,
     )
+
+
+def _worker_target(function: Function) -> Target:
+    return Target(function.app_id, function.app_name, function.id, function.slug)
 
 
 def is_endpoint(run: Run) -> bool:

@@ -209,6 +209,25 @@ class CallFailed:
 
 
 @dataclass(slots=True, frozen=True)
+class CallPostponed:
+    """No worker had a place for a call. It waits for one, as the same attempt; `error` says why."""
+
+    job_id: str
+    error: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class NoteWorkers:
+    """Workers of an app came or went, or have a place more or less. Result: None."""
+
+    app: str
+    """Its name."""
+    connected: int
+    room: int | None
+    """How many calls they can take now; None: any number."""
+
+
+@dataclass(slots=True, frozen=True)
 class Report:
     """A function reports results while it goes on. Result: `Checkpointed`."""
 
@@ -266,6 +285,8 @@ Command = (
     | Rerun
     | Replied
     | CallFailed
+    | CallPostponed
+    | NoteWorkers
     | Report
     | NoteMetadata
     | BeginRun
@@ -336,8 +357,22 @@ class Cancelled(str, Enum):
 
 
 @dataclass(slots=True, frozen=True)
+class Target:
+    """The function that a worker is asked to run: workers know it by more than its URL."""
+
+    app_id: str
+    app: str
+    function_id: str
+    slug: str
+
+
+@dataclass(slots=True, frozen=True)
 class Call:
-    """POST `body` to an app, then tell the engine with `Replied` or `CallFailed`."""
+    """
+    POST `body` to an app, then tell the engine with `Replied` or `CallFailed`.
+
+    With a `target` it goes to a worker that is connected; `CallPostponed` if none has a place.
+    """
 
     job_id: str
     run_id: str
@@ -349,6 +384,7 @@ class Call:
     timeout: int
     """Milliseconds until the call counts as failed."""
     method: str = "POST"
+    target: Target | None = None
 
 
 @dataclass(slots=True, frozen=True)

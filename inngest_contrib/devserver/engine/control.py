@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     )
     from inngest_contrib.devserver.engine.state import Event, Function, Run
     from inngest_contrib.devserver.engine.timers import Timer
+    from inngest_contrib.devserver.engine.workers import WorkersGate
 
 
 @dataclass(slots=True)
@@ -76,6 +77,8 @@ class Control:
     """The last ticket given to a job that waits for its turn."""
     lanes: dict[LaneKey, Lane] = field(default_factory=dict)
     throttles: dict[MeterKey, MeterGate] = field(default_factory=dict)
+    workers: dict[str, WorkersGate] = field(default_factory=dict)
+    """By the name of the app, of apps that have workers or wait for some."""
     lines: dict[tuple[Gate, ...], Line] = field(default_factory=dict)
     inside: dict[str, tuple[Gate, ...]] = field(default_factory=dict)
     """By the id of the job whose call is in progress: the gates it has passed and must leave."""

@@ -15,6 +15,7 @@ The engine: commands in; changes, effects and a result out. The rules stand in t
     lanes     who waits for which limit                 meters      how often
     holdings  batches and debounces                     singles     one run at a time
     keys      under which limit an event is             control     what all these remember
+    workers   connected, and their places
     checkpoints  results reported by functions that go on
     endpoints    runs that their apps lead
 
@@ -62,10 +63,12 @@ from inngest_contrib.devserver.engine import (
     runs,
     schedules,
     signals,
+    workers,
 )
 from inngest_contrib.devserver.engine.commands import (
     BeginRun,
     CallFailed,
+    CallPostponed,
     CancelRun,
     Changes,
     Command,
@@ -76,6 +79,7 @@ from inngest_contrib.devserver.engine.commands import (
     NextTick,
     NoteAppError,
     NoteMetadata,
+    NoteWorkers,
     Outcome,
     ReceiveEvents,
     Replied,
@@ -245,6 +249,8 @@ _DECIDE: dict[type[object], Callable[[Turn, Any], Any]] = {
     ReportRun: endpoints.proceed,
     Fetched: gateway.take,
     FetchFailed: gateway.take,
+    CallPostponed: outcomes.take_postponement,
+    NoteWorkers: workers.note,
     SendSignal: signals.send,
     NoteMetadata: metadata.note,
     Rerun: reruns.rerun,

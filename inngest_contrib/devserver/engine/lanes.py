@@ -80,6 +80,10 @@ class Gate(abc.ABC):
     def leave(self, turn: Turn) -> None:
         """One that had passed has ended."""
 
+    @abc.abstractmethod
+    def turn_away(self, turn: Turn) -> None:
+        """Somebody was tried and found it shut."""
+
     def block(self, line: Line) -> None:
         """Let a line wait here, or move up to where its first job belongs."""
         line.at = self
@@ -161,6 +165,9 @@ class LaneGate(Gate):
         """Give it back."""
         self.lane.leave(turn)
 
+    def turn_away(self, turn: Turn) -> None:
+        """Nothing: that is what a limit is for."""
+
 
 class MeterGate(Gate):
     """A throttle: it opens by itself when its time has come."""
@@ -184,6 +191,9 @@ class MeterGate(Gate):
 
     def leave(self, turn: Turn) -> None:
         """Nothing: what has passed a meter is not given back."""
+
+    def turn_away(self, turn: Turn) -> None:
+        """Nothing: that is what a throttle is for."""
 
     def watch(self, turn: Turn) -> None:
         """Stay shut until the meter lets one through."""
@@ -276,6 +286,7 @@ def _put_back(turn: Turn, line: Line, shut: Gate | None) -> None:
     if line.head() is None:
         turn.state.control.lines.pop(line.gates, None)
     elif shut is not None:
+        shut.turn_away(turn)
         shut.block(line)
     else:
         heapq.heappush(turn.state.ready, (*line.place, line))

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from inngest_contrib.devserver.engine import defers, metadata, ops, queue, retries, runs, text
-from inngest_contrib.devserver.engine.commands import CallFailed, Json, Replied
+from inngest_contrib.devserver.engine import (
+    defers,
+    metadata,
+    ops,
+    queue,
+    retries,
+    runs,
+    text,
+    workers,
+)
+from inngest_contrib.devserver.engine.commands import CallFailed, CallPostponed, Json, Replied
 from inngest_contrib.devserver.engine.demands import notice_step
 from inngest_contrib.devserver.engine.replies import (
     Failure,
@@ -42,6 +51,20 @@ def take_failure(turn: Turn, command: CallFailed) -> None:
     job = _end_call(turn, command.job_id)
     if job is not None:
         settle(turn, job, Reply(failure(command.error)))
+
+
+def take_postponement(turn: Turn, command: CallPostponed) -> None:
+    """No worker had a place for a call, although it looked as if one had."""
+    job = _end_call(turn, command.job_id)
+    if job is None:
+        return
+    gate = workers.gate_of(turn, job.run.function)
+    if gate is None:
+        # Meanwhile its app is to be found at an address.
+        settle(turn, job, Reply(failure(command.error)))
+        return
+    gate.room = 0
+    queue.postpone(turn, job)
 
 
 def _end_call(turn: Turn, job_id: str) -> Job | None:

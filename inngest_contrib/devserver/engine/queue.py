@@ -58,6 +58,16 @@ def try_again(turn: Turn, job: Job, at: int) -> None:
     turn.changes.keep(job)
 
 
+def postpone(turn: Turn, job: Job) -> None:
+    """The same job once more, as the same attempt, when a worker has a place for it."""
+    # A worker may still have heard of the call that was not made: it must not report any more.
+    job.generation += 1
+    job.calling = False
+    job.again = False
+    lanes.line_up(turn, job)
+    turn.changes.keep(job)
+
+
 def drop(turn: Turn, job: Job) -> None:
     """A job is done with."""
     turn.state.jobs.pop(job.id, None)

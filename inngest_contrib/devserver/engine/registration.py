@@ -111,7 +111,7 @@ def add_function(turn: Turn, function: Function) -> None:
     """Make a function known, in place of what it was before: its runs see the new one."""
     known = turn.state.functions.get(function.id)
     if known is not None:
-        renewed = known.options != function.options
+        renewed = (known.options, known.by_worker) != (function.options, function.by_worker)
         _overwrite(known, function)
         function = known
         if renewed:

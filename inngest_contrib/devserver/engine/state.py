@@ -100,6 +100,11 @@ class Function:
     def key(self) -> str:
         return self.id
 
+    @property
+    def by_worker(self) -> bool:
+        """Whether workers that are connected run it, and not an app at an address."""
+        return self.url.startswith(("ws://", "wss://"))
+
 
 @dataclass(slots=True)
 class Event:

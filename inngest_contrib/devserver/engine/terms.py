@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from inngest_contrib.devserver.engine import keys, lanes
+from inngest_contrib.devserver.engine import keys, lanes, workers
 from inngest_contrib.devserver.engine.lanes import Gate, Lane, LaneGate, LaneKey, MeterGate
 from inngest_contrib.devserver.engine.limits import HOUR, SECOND
 from inngest_contrib.devserver.engine.options import Concurrency, Options
 from inngest_contrib.devserver.engine.state import Event, Function, Job, Run, Status
 from inngest_contrib.devserver.engine.turn import Turn
+from inngest_contrib.devserver.engine.workers import WorkersGate
 
 _MAX_SHIFT = 12 * HOUR
+_NO_OPTIONS = Options()
 
 
 @dataclass(slots=True)
@@ -32,15 +34,18 @@ class Terms:
     shift: int
     """By how many ms its calls come earlier in the queue."""
     single: tuple[str, str] | None
+    workers: WorkersGate | None = None
+    """Passed by every call, last of all; never left: the workers tell what is free."""
     begun: bool = False
     """Whether it has passed `runs`."""
 
     def gates_before(self, run: Run) -> tuple[Gate, ...]:
         """The gates that the next call of the run must pass."""
+        calls = self.calls if self.workers is None else (*self.calls, self.workers)
         if self.begun:
-            return self.calls
+            return calls
         throttle = () if self.throttle is None else (self.throttle,)
-        return (*throttle, *self.runs, *self.calls)
+        return (*throttle, *self.runs, *calls)
 
     @property
     def members(self) -> Iterable[Lane | MeterGate]:
@@ -53,9 +58,9 @@ class Terms:
 def agree(turn: Turn, run: Run) -> None:
     """Find the terms of a run that is new, or is taken up again."""
     options = run.function.options
-    if options is None:
+    if options is None and not run.function.by_worker:
         return
-    run.terms = _make(turn, run, options)
+    run.terms = _make(turn, run, options or _NO_OPTIONS)
     for member in run.terms.members:
         member.join()
     if run.terms.single is not None:
@@ -152,6 +157,7 @@ def _make(turn: Turn, run: Run, options: Options) -> Terms:
         throttle=_throttle(turn, run, options),
         shift=_shift(turn, run, options),
         single=find_single(turn, run.function, run.event),
+        workers=workers.gate_of(turn, run.function),
     )
 
 

@@ -66,7 +66,7 @@ FOREIGN: dict[str, set[str]] = {
     "execution": set(),
     "plugin": {"pluggy"},
     "flow": {"pydantic"},
-    "net": {"httpx"},
+    "net": {"h11", "httpx"},
 }
 RUN_TIME_ORDER = [
     "function",
@@ -309,8 +309,8 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-HEAVY = {"asyncio", "click", "httpx", "importlib.metadata", "jcs", "pluggy", "pydantic"}
-LATER = {"click", "httpx", "importlib.metadata", "jcs", "pluggy", "websockets"}
+HEAVY = {"asyncio", "click", "h11", "httpx", "importlib.metadata", "jcs", "pluggy", "pydantic"}
+LATER = {"click", "h11", "httpx", "importlib.metadata", "jcs", "pluggy", "websockets"}
 
 
 def test_importing_the_package_imports_nothing_else() -> None:

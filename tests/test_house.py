@@ -72,10 +72,11 @@ def test_every_plugin_requires_the_floor_in_constraints() -> None:
     assert versions(plugin_requirements(), ">=").items() <= floors().items()
 
 
-def test_the_core_needs_six_distributions_and_no_more() -> None:
+def test_the_core_needs_seven_distributions_and_no_more() -> None:
     core = ini("setup.cfg")["options"]["install_requires"].split()
     assert {normal(REQUIREMENT.match(line)["name"]) for line in core} == {  # type: ignore[index]
         "click",
+        "h11",
         "httpx",
         "jcs",
         "pluggy",

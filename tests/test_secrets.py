@@ -15,7 +15,7 @@ import pytest
 
 import inngest_core as inngest
 from inngest_core.errors import TransportError
-from inngest_core.net.http import AsyncHttpxTransport, HttpxTransport
+from inngest_core.net.http import AsyncHttpTransport, HttpTransport
 from inngest_core.wire.http import HttpRequest, HttpResponse
 from inngest_core.wire.signing import hash_signing_key
 
@@ -125,7 +125,7 @@ def test_over_the_default_transports_where_there_is_no_server(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    ours = [HttpxTransport(), AsyncHttpxTransport()]
+    ours = [HttpTransport(), AsyncHttpTransport()]
 
     class Default:
         @inngest.hookimpl

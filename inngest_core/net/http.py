@@ -1,132 +1,105 @@
 """
-The default transports, on httpx: a plugin like any other, asked last.
+The default transports: a plugin like any other, asked last.
 
-httpx is imported at the first request. Its clients are pooled: one for all
-threads, one for each event loop, and new ones after a fork.
+Plain HTTP, as to a server on this machine, goes over h11; TLS and proxies are left to httpx. What
+carries requests is imported at the first of them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import os
-import weakref
+import logging
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TransportError
 from ..plugin.types import hookimpl
 from ..wire.http import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
-    import httpx
+    from .on_h11 import Address, AsyncPlainTransport, PlainTransport
+    from .on_httpx import AsyncHttpxTransport, HttpxTransport
 
 KINDS = ("blocking", "async")
 
+_log = logging.getLogger("inngest.http")
 
-class HttpxTransport:
+
+class _Choice:
+    """Which way a request goes."""
+
+    @cached_property
+    def _proxied(self) -> bool:
+        """Whether the environment names a proxy that plain HTTP could go through."""
+        from urllib.request import getproxies
+
+        return not getproxies().keys().isdisjoint(("http", "all"))
+
+    def _plain(self, request: HttpRequest) -> Address | None:
+        from .on_h11 import plain_address
+
+        return None if self._proxied else plain_address(request.url)
+
+
+class HttpTransport(_Choice):
     """Carries requests from threads."""
 
-    def __init__(self) -> None:
-        self._client: httpx.Client | None = None
-        self._pid = 0
+    @cached_property
+    def _on_h11(self) -> PlainTransport:
+        from .on_h11 import PlainTransport
+
+        return PlainTransport()
+
+    @cached_property
+    def _on_httpx(self) -> HttpxTransport:
+        from .on_httpx import HttpxTransport
+
+        return HttpxTransport()
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        import httpx
-
-        client = self._ready()
-        try:
-            response = client.send(_built(client, request))
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise _failure(request, error) from error
-        return _response(response)
+        address = self._plain(request)
+        if address is None:
+            return self._on_httpx.send(request)
+        return _logged(request, self._on_h11.send(request, address))
 
     def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
-
-    def _ready(self) -> httpx.Client:
-        import httpx
-
-        if self._client is None or self._pid != os.getpid():
-            self._client, self._pid = httpx.Client(), os.getpid()
-        return self._client
+        self._on_h11.close()
+        self._on_httpx.close()
 
 
-class AsyncHttpxTransport:
+class AsyncHttpTransport(_Choice):
     """Carries requests from event loops."""
 
-    def __init__(self) -> None:
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
-            weakref.WeakKeyDictionary()
-        )
+    @cached_property
+    def _on_h11(self) -> AsyncPlainTransport:
+        from .on_h11 import AsyncPlainTransport
+
+        return AsyncPlainTransport()
+
+    @cached_property
+    def _on_httpx(self) -> AsyncHttpxTransport:
+        from .on_httpx import AsyncHttpxTransport
+
+        return AsyncHttpxTransport()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        import httpx
-
-        client = self._ready()
-        try:
-            response = await client.send(_built(client, request))
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise _failure(request, error) from error
-        return _response(response)
+        address = self._plain(request)
+        if address is None:
+            return await self._on_httpx.send(request)
+        return _logged(request, await self._on_h11.send(request, address))
 
     async def close(self) -> None:
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
-
-    def _ready(self) -> httpx.AsyncClient:
-        import httpx
-
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = httpx.AsyncClient()
-        return client
+        await self._on_h11.close()
+        await self._on_httpx.close()
 
 
-def _built(client: httpx.Client | httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
-    import httpx
-
-    built = client.build_request(
-        request.method,
-        request.url,
-        headers=request.headers,
-        content=request.body,
-        # Waiting for a free connection does not count: what is on the wire ends in time.
-        timeout=httpx.Timeout(request.timeout, pool=None),
-    )
-    built.url = _shown_as_origin()(built.url)
-    return built
-
-
-@functools.cache
-def _shown_as_origin() -> type[httpx.URL]:
-    import httpx
-
-    class ShownAsOrigin(httpx.URL):
-        """httpx logs every address at level INFO, and a path may hold the event key."""
-
-        def __str__(self) -> str:
-            return f"{self.scheme}://{self.netloc.decode()}"
-
-    return ShownAsOrigin
-
-
-def _response(response: httpx.Response) -> HttpResponse:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return HttpResponse(response.status_code, headers, response.content)
-
-
-def _failure(request: HttpRequest, error: Exception) -> TransportError:
-    detail = str(error) or type(error).__name__
-    return TransportError(f"no reply from {request.origin}: {detail}")
+def _logged(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug("%s %s %d", request.method, request.origin, response.status)
+    return response
 
 
 @hookimpl(trylast=True)
-def inngest_transport(config: Any, kind: str) -> HttpxTransport | AsyncHttpxTransport | None:
+def inngest_transport(config: Any, kind: str) -> HttpTransport | AsyncHttpTransport | None:
     """The transport of a client whose plugins offer no other."""
     if kind not in KINDS:
         return None
-    return HttpxTransport() if kind == "blocking" else AsyncHttpxTransport()
+    return HttpTransport() if kind == "blocking" else AsyncHttpTransport()

@@ -1,4 +1,4 @@
-"""The httpx transports, over real sockets on this machine."""
+"""The default transports, over real sockets on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 import inngest_core as inngest
 from inngest_core.errors import TransportError
-from inngest_core.net.http import AsyncHttpxTransport, HttpxTransport
+from inngest_core.net.http import AsyncHttpTransport, HttpTransport
 from inngest_core.wire.http import HttpRequest, HttpResponse
 
 GONE = "http://127.0.0.1:1"
@@ -74,7 +74,7 @@ def origin() -> Iterator[str]:
 
 
 def blocking(request: HttpRequest) -> HttpResponse:
-    transport = HttpxTransport()
+    transport = HttpTransport()
     try:
         return transport.send(request)
     finally:
@@ -83,7 +83,7 @@ def blocking(request: HttpRequest) -> HttpResponse:
 
 def awaiting(request: HttpRequest) -> HttpResponse:
     async def send() -> HttpResponse:
-        transport = AsyncHttpxTransport()
+        transport = AsyncHttpTransport()
         try:
             return await transport.send(request)
         finally:
@@ -210,7 +210,7 @@ def test_authorities_in_the_environment_are_trusted(
 
 
 def test_a_transport_that_was_closed_opens_again(origin: str) -> None:
-    transport = HttpxTransport()
+    transport = HttpTransport()
     for _ in range(2):
         assert transport.send(HttpRequest("GET", f"{origin}/x")).status == 200
         transport.close()
@@ -218,7 +218,7 @@ def test_a_transport_that_was_closed_opens_again(origin: str) -> None:
 
 
 def test_one_async_transport_serves_several_loops(origin: str) -> None:
-    transport = AsyncHttpxTransport()
+    transport = AsyncHttpTransport()
 
     async def twice() -> list[int]:
         found = [(await transport.send(HttpRequest("GET", f"{origin}/x"))).status for _ in "ab"]

@@ -241,8 +241,8 @@ def folded(given: list[Any]) -> Any:
 def test_ours_are_asked_last(installed: dict[str, Any]) -> None:
     plain = folded([])
     assert type(plain.serializer).__name__ == "DefaultSerializer"
-    assert type(plain.blocking_transport()).__name__ == "HttpxTransport"
-    assert type(plain.async_transport()).__name__ == "AsyncHttpxTransport"
+    assert type(plain.blocking_transport()).__name__ == "HttpTransport"
+    assert type(plain.async_transport()).__name__ == "AsyncHttpTransport"
     other = folded([Offering("x")])
     assert other.serializer == "x"
     assert other.blocking_transport() == "x blocking"

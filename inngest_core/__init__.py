@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from .execution.records import FetchResponse, Signal
     from .flow.pipeline import MiddlewareManager
-    from .flow.send import SendEventsResult
+    from .flow.send import EventSeed, SendEventsResult
     from .flow.serializer import PydanticSerializer
     from .function import Function
     from .groups import Group, GroupSync
@@ -78,6 +78,7 @@ __all__ = [
     "Err",
     "Event",
     "EventKeyUnspecifiedError",
+    "EventSeed",
     "FetchResponse",
     "Function",
     "FunctionConfig",
@@ -139,7 +140,7 @@ _HOMES = {
     "errors": _ERROR_NAMES,
     "execution.records": "FetchResponse Signal",
     "flow.pipeline": "MiddlewareManager",
-    "flow.send": "SendEventsResult",
+    "flow.send": "EventSeed SendEventsResult",
     "flow.serializer": "PydanticSerializer",
     "function": "Function",
     "middleware": "Middleware MiddlewareSync",

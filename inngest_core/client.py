@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from .engine import Engine
 from .env import Config, resolve
 from .errors import ConfigError
+from .flow.cipher import new_sealer
 from .flow.codec import Codec
 from .flow.effect import Flow
 from .flow.pipeline import EMPTY, async_hook, has_hook
-from .flow.send import send_events
+from .flow.send import EventSeed, send_events
 from .flow.signal import send_signal
 from .flow.site import Home
 from .function import Function, is_async
@@ -132,6 +133,7 @@ class Inngest:
             codec=Codec(serializer or folded.serializer),
             client=self,
             middleware=(*folded.middleware, *(middleware or ())),
+            sealer=new_sealer(folded.ciphers),
         )
         self.engine = Engine(home, folded)
 
@@ -283,24 +285,37 @@ class Inngest:
     # ---- sending
 
     async def send(
-        self, events: Event | list[Event], *, skip_middleware: bool = False
+        self,
+        events: Event | list[Event],
+        *,
+        skip_middleware: bool = False,
+        seed: EventSeed | None = None,
     ) -> list[str]:
         """
         Send events and return their ids.
 
-        Network errors and 5xx are retried, five attempts under one seed, so that
-        no event is doubled. Raises SendEventsError with the ids that were accepted.
+        seed: makes the ids, which are known before then; None for a new one. Network
+        errors and 5xx are retried, five attempts under one seed, so that no event is
+        doubled. Raises SendEventsError with the ids that were accepted.
         """
-        return await self.engine.arun(self._sending(events, skip_middleware))
+        return await self.engine.arun(self._sending(events, skip_middleware, seed))
 
-    def send_sync(self, events: Event | list[Event], *, skip_middleware: bool = False) -> list[str]:
+    def send_sync(
+        self,
+        events: Event | list[Event],
+        *,
+        skip_middleware: bool = False,
+        seed: EventSeed | None = None,
+    ) -> list[str]:
         """As ``send``, without a loop."""
-        return self.engine.run(self._sending(events, skip_middleware))
+        return self.engine.run(self._sending(events, skip_middleware, seed))
 
-    def _sending(self, events: Event | list[Event], skip_middleware: bool) -> Flow[list[str]]:
+    def _sending(
+        self, events: Event | list[Event], skip_middleware: bool, seed: EventSeed | None
+    ) -> Flow[list[str]]:
         home = self.engine.home
         hooks = EMPTY if skip_middleware else home.pipeline()
-        return send_events(home, events, hooks, surrounding_sessions())
+        return send_events(home, events, hooks, surrounding_sessions(), seed)
 
     async def send_signal(self, signal: str, data: object = None) -> str | None:
         """

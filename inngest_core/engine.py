@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from .net.aio import AsyncDriver
-    from .net.background import BackgroundLoop
+    from .net.background import BackgroundLoop, Wait
     from .plugin.manager import Plugins
 
 T = TypeVar("T")
@@ -57,9 +57,13 @@ class Engine:
         """Perform a flow on the running loop."""
         return self._awaiting().run(flow)
 
-    def run_in_background(self, flow: Flow[T]) -> T:
-        """Perform an awaiting flow on the background loop, and wait for it in this thread."""
-        return self._loop().run(self.arun(flow))
+    def run_in_background(self, flow: Flow[T], wait: Wait | None = None) -> T:
+        """
+        Perform an awaiting flow on the background loop, and wait for it in this thread.
+
+        wait: what this thread does meanwhile; None for nothing.
+        """
+        return self._loop().run(self.arun(flow), wait)
 
     async def aclose(self) -> None:
         """Give back everything that was opened, also on the running loop."""

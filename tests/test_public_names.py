@@ -26,6 +26,7 @@ PROMISED = [
     "Debounce",
     "Event",
     "EventKeyUnspecifiedError",
+    "EventSeed",
     "FetchResponse",
     "Function",
     "FunctionConfig",

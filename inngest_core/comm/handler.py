@@ -9,7 +9,7 @@ flow and answer with the same bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..context import enter, new_context
@@ -25,6 +25,10 @@ from .streaming import streamed
 
 if TYPE_CHECKING:
     from ..client import Inngest
+    from ..flow.effect import Flow
+    from ..net.background import Wait
+
+ToThread = Callable[..., Awaitable[Any]]
 
 
 class CommHandler:
@@ -33,7 +37,9 @@ class CommHandler:
 
     functions: None serves everything created on the client, also what is created
     later. framework: the adapter's name on the wire. max_body: bytes. streaming: only
-    acts on ``answer``.
+    acts on ``answer``. to_thread: awaited with a function and its argument, runs a blocking
+    function in a thread of the framework's choice. wait: what the thread that asks does
+    while an async function runs on the background loop; is given a future, returns its result.
     """
 
     def __init__(
@@ -48,6 +54,8 @@ class CommHandler:
         serve_origin: str | None = None,
         serve_path: str | None = None,
         streaming: Streaming | None = None,
+        to_thread: ToThread | None = None,
+        wait: Wait | None = None,
     ) -> None:
         config = client.config
         self._streaming = (streaming or config.streaming) is Streaming.FORCE
@@ -55,6 +63,8 @@ class CommHandler:
         self._functions = None if functions is None else list(functions)
         self._known = -1
         self._engine = client.engine
+        self._to_thread = to_thread
+        self._wait = wait
         self._site = Site(
             home=client.engine.home,
             framework=framework,
@@ -89,6 +99,8 @@ class CommHandler:
     async def answer(self, request: CommRequest) -> CommResponse:
         """The reply to a request, from a running loop."""
         if request.method not in METHODS:
+            if request.method == "HEAD":
+                return _head(await self.answer(replace(request, method="GET")))
             return refuse_method(request.method)
         self._refresh()
         blocking = self._blocking(request)
@@ -100,12 +112,18 @@ class CommHandler:
         flow = answer(self._site, request)
         try:
             if blocking:
-                return await self._engine.run_in_thread(flow)
+                return await self._in_thread(flow)
             return await self._engine.arun(flow)
         except asyncio.CancelledError:
             if blocking is not None:
                 self._tell_of_lost_reply(request)
             raise
+
+    async def _in_thread(self, flow: Flow[CommResponse]) -> CommResponse:
+        if self._to_thread is None:
+            return await self._engine.run_in_thread(flow)
+        response: CommResponse = await self._to_thread(self._engine.run, flow)
+        return response
 
     def _tell_of_lost_reply(self, request: CommRequest) -> None:
         self._client.logger.warning(
@@ -118,11 +136,13 @@ class CommHandler:
     def answer_sync(self, request: CommRequest) -> CommResponse:
         """The reply to a request, in this thread."""
         if request.method not in METHODS:
+            if request.method == "HEAD":
+                return _head(self.answer_sync(replace(request, method="GET")))
             return refuse_method(request.method)
         self._refresh()
         flow = answer(self._site, request)
         if self._blocking(request) is False:
-            return self._engine.run_in_background(flow)
+            return self._engine.run_in_background(flow, self._wait)
         return self._engine.run(flow)
 
     def _blocking(self, request: CommRequest) -> bool | None:
@@ -139,6 +159,12 @@ class CommHandler:
             self._known = count
             functions = self._client.functions if self._functions is None else self._functions
             self._site.functions = _served(functions)
+
+
+def _head(response: CommResponse) -> CommResponse:
+    """The reply to a HEAD: as to a GET, and without its body."""
+    headers = {**response.headers, "content-length": str(len(response.body))}
+    return CommResponse(response.status, headers, b"")
 
 
 def _served(functions: Sequence[Function[Any]]) -> dict[str, Served]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -18,9 +20,10 @@ from ..errors import (
 )
 from ..wire.event import Event, event_record
 from ..wire.http import HttpRequest, HttpResponse
-from ..wire.ids import ENTROPY_BYTES, format_seed
+from ..wire.ids import ENTROPY_BYTES, advanced, format_seed, seeded_ulid
 from ..wire.model import Model
 from ..wire.names import MAX_EVENT_BYTES, MAX_EVENTS_PER_REQUEST, Header
+from .cipher import Sealer
 from .effect import Flow, Send
 from .onion import outcome_of, surround
 from .persist import ATTEMPTS, persistently
@@ -39,6 +42,35 @@ class SendEventsResult(Model):
 
     error: str | None = None
     ids: list[str] = pydantic.Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EventSeed:
+    """
+    Makes the ids of a send, before it or as often as it is repeated.
+
+    ms: Unix milliseconds. entropy: ten bytes. What is sent twice under one seed
+    arrives once.
+    """
+
+    ms: int
+    entropy: bytes
+
+    @classmethod
+    def new(cls, ms: int | None = None) -> EventSeed:
+        """A seed that nobody has used; of now unless a time is given."""
+        return cls(round(time.time() * 1000) if ms is None else ms, os.urandom(ENTROPY_BYTES))
+
+    def ids(self, count: int) -> list[str]:
+        """The ids that the server gives to *count* events, in their order."""
+        return [seeded_ulid(self.ms, self.entropy, index) for index in range(count)]
+
+    def after(self, count: int) -> EventSeed:
+        """The seed of the events behind the first *count*."""
+        return EventSeed(self.ms, advanced(self.entropy, count))
+
+    def __str__(self) -> str:
+        return format_seed(self.ms, self.entropy)
 
 
 def as_list(events: Event | Sequence[Event]) -> list[Event]:
@@ -67,9 +99,11 @@ def send_events(
     events: Event | Sequence[Event],
     hooks: MiddlewareManager,
     sessions: Sessions = None,
+    seed: EventSeed | None = None,
 ) -> Flow[list[str]]:
     """
     Send events and return their ids. sessions: of the run that sends them.
+    seed: makes the ids; None for a new one.
 
     Raises EventKeyUnspecifiedError, EventInvalidError before anything is sent,
     and SendEventsError, with the ids of those that were accepted.
@@ -77,20 +111,25 @@ def send_events(
     batch = as_list(events)
     if home.config.sending_key is None:
         raise EventKeyUnspecifiedError()
-    sending = outcome_of(_send(home, batch, hooks, sessions))
+    chosen = seed or EventSeed.new(round(home.clock() * 1000))
+    sending = outcome_of(_send(home, batch, hooks, sessions, chosen))
     outcome = yield from surround(hooks.wrap_send, (batch,), sending)
     return cast("list[str]", outcome.unwrap())
 
 
 def _send(
-    home: Home, batch: list[Event], hooks: MiddlewareManager, sessions: Sessions
+    home: Home,
+    batch: list[Event],
+    hooks: MiddlewareManager,
+    sessions: Sessions,
+    seed: EventSeed,
 ) -> Flow[list[str]]:
     yield from each(hooks.before_send_events, batch)
     result = SendEventsResult()
     cause: BaseException | None = None
     try:
-        for body in _bodies(_checked(batch), round(home.clock() * 1000), sessions):
-            result.ids += yield from _post(home, body)
+        for body, before in _bodies(home, _checked(batch), sessions):
+            result.ids += yield from _post(home, body, seed.after(before))
     except SendEventsError as error:
         result = SendEventsResult(error=str(error), ids=result.ids + error.ids)
         cause = error.__cause__
@@ -100,47 +139,57 @@ def _send(
     return result.ids
 
 
-def _bodies(events: list[Event], now: int, sessions: Sessions) -> Iterator[bytes]:
-    """The bodies to post: everything is dumped before the first one leaves."""
-    dumped = [_dumped(event, index, now, sessions) for index, event in enumerate(events)]
-    bodies: list[bytes] = []
+def _bodies(home: Home, events: list[Event], sessions: Sessions) -> Iterator[tuple[bytes, int]]:
+    """
+    The bodies to post, each with the number of events before it.
+
+    Everything is dumped before the first one leaves.
+    """
+    now = round(home.clock() * 1000)
+    records = [event_record(event, now, sessions) for event in events]
+    dumped = [_dumped(record, index, home.sealer) for index, record in enumerate(records)]
+    bodies: list[tuple[bytes, int]] = []
     pending: list[bytes] = []
+    before = 0
     size = _BRACKETS
     for event in dumped:
         if pending and (
             len(pending) == MAX_EVENTS_PER_REQUEST or size + len(event) > MAX_EVENT_BYTES
         ):
-            bodies.append(b"[" + b",".join(pending) + b"]")
+            bodies.append((b"[" + b",".join(pending) + b"]", before))
+            before += len(pending)
             pending, size = [], _BRACKETS
         pending.append(event)
         size += len(event) + 1
     if pending:
-        bodies.append(b"[" + b",".join(pending) + b"]")
+        bodies.append((b"[" + b",".join(pending) + b"]", before))
     return iter(bodies)
 
 
-def _dumped(event: Event, index: int, now: int, sessions: Sessions) -> bytes:
-    if not event.name:
+def _dumped(record: dict[str, Any], index: int, sealer: Sealer | None) -> bytes:
+    name = record["name"]
+    if not name:
         raise EventInvalidError(f"events[{index}].name: an event needs a name")
     try:
-        body = _dump(event_record(event, now, sessions)).encode()
+        if sealer is not None:
+            record["data"] = sealer.seal_data(record["data"])
+        body = _dump(record).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise EventInvalidError(
-            f'events[{index}] "{event.name}": its data is not JSON: {error}'
+            f'events[{index}] "{name}": its data is not JSON: {error}'
         ) from None
     if len(body) >= MAX_EVENT_BYTES:
         raise EventInvalidError(
-            f'events[{index}] "{event.name}" has {len(body)} bytes; the server accepts '
+            f'events[{index}] "{name}" has {len(body)} bytes; the server accepts '
             f"fewer than {MAX_EVENT_BYTES}. Keep large data elsewhere and send its address"
         )
     return body
 
 
-def _post(home: Home, body: bytes) -> Flow[list[str]]:
+def _post(home: Home, body: bytes, seed: EventSeed) -> Flow[list[str]]:
     """Post one list of events until it is accepted, or refused for good."""
     config = home.config
-    seed = format_seed(round(home.clock() * 1000), os.urandom(ENTROPY_BYTES))
-    headers = {**sdk_headers(config), Header.EVENT_ID_SEED: seed}
+    headers = {**sdk_headers(config), Header.EVENT_ID_SEED: str(seed)}
     url = f"{config.event_origin}/e/{quote(config.sending_key or '', safe='')}"
     request = HttpRequest("POST", url, headers, body, config.request_timeout)
     try:

@@ -7,9 +7,15 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
+
+Wait = Callable[["Future[Any]"], Any]
+"""How a thread waits for what it has left to the loop; gives its result."""
 
 CLOSE_SECONDS = 5.0
 """How long ``close`` waits for what still runs on the loop to leave it."""
@@ -38,12 +44,13 @@ class BackgroundLoop:
         # A child of a fork keeps the loop of its parent: collected, it would complain.
         self._inherited: _Served | None = None
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], wait: Wait | None = None) -> T:
         """
         Run a coroutine there and wait for its result.
 
-        Raises RuntimeError on the loop itself, which would wait for ever, and
-        CancelledError if the loop is closed meanwhile.
+        wait: what this thread does meanwhile, None for nothing. Raises RuntimeError on
+        the loop itself, which would wait for ever, and CancelledError if the loop is
+        closed meanwhile.
         """
         loop = self._ready()
         if _running() is loop:
@@ -52,7 +59,8 @@ class BackgroundLoop:
                 "a blocking call was made on the event loop that would have to answer it; "
                 "await CommHandler.answer there"
             )
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        return future.result() if wait is None else cast(T, wait(future))
 
     def close(self) -> None:
         """Stop the loop and wait for its end; a later run starts a new one."""

@@ -44,8 +44,13 @@ def parse_seed(text: str) -> tuple[int, bytes] | None:
 def seeded_ulid(ms: int, entropy: bytes, index: int) -> str:
     """The id of the event at *index* (from 0) in a request with this seed."""
     # The server counts from 1 and adds to the last four bytes without carry.
-    tail = (int.from_bytes(entropy[6:], "big") + index + 1) & 0xFFFFFFFF
-    return ulid(ms, entropy[:6] + tail.to_bytes(4, "big"))
+    return ulid(ms, advanced(entropy, index + 1))
+
+
+def advanced(entropy: bytes, count: int) -> bytes:
+    """The entropy of the seed that goes on where *count* ids of another have ended."""
+    tail = (int.from_bytes(entropy[6:], "big") + count) & 0xFFFFFFFF
+    return entropy[:6] + tail.to_bytes(4, "big")
 
 
 def hash_step(raw_id: str) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import contextvars
 import json
+import queue
 import sys
 import threading
 from collections.abc import Callable
@@ -286,6 +287,39 @@ def test_an_async_function_on_a_blocking_server_runs_on_one_background_loop() ->
     for _ in range(2):
         assert context.run(door.answer_sync, post()).body == b'"caller"'
     assert loops[0] is loops[1]
+    client.close()
+
+
+def test_a_framework_may_choose_the_thread_of_a_blocking_function() -> None:
+    client, threads = new_client(), []
+
+    async def here(function: Any, *args: Any) -> Any:
+        threads.append(threading.current_thread())
+        return function(*args)
+
+    endpoint(lambda ctx: threads.append(threading.current_thread()), client=client)
+    door = CommHandler(client=client, framework="test", to_thread=here)
+    assert asyncio.run(door.answer(post())).status == 200
+    assert threads == [threading.current_thread()] * 2
+
+
+def test_a_framework_may_use_the_thread_that_waits_for_an_async_function() -> None:
+    client, threads = new_client(), []
+    works: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+
+    def wait(future: Any) -> Any:
+        future.add_done_callback(lambda done: works.put(None))
+        while (work := works.get()) is not None:
+            work()
+        return future.result()
+
+    async def handler(ctx: Any) -> None:
+        works.put(lambda: threads.append(threading.current_thread()))
+
+    endpoint(handler, client=client)
+    door = CommHandler(client=client, framework="test", wait=wait)
+    assert door.answer_sync(post()).status == 200
+    assert threads == [threading.current_thread()]
     client.close()
 
 

@@ -12,6 +12,7 @@ import pytest
 from inngest_core import (
     Event,
     EventKeyUnspecifiedError,
+    EventSeed,
     Middleware,
     SendEventsError,
     TriggerEvent,
@@ -20,7 +21,7 @@ from inngest_core.errors import EventInvalidError, TransportError
 from inngest_core.flow import persist
 from inngest_core.flow import send as sending
 from inngest_core.wire.http import HttpRequest, HttpResponse
-from inngest_core.wire.ids import parse_seed
+from inngest_core.wire.ids import parse_seed, seeded_ulid
 from inngest_core.wire.names import MAX_EVENT_BYTES
 
 from .wiring import (
@@ -228,6 +229,36 @@ def test_an_event_too_large_for_the_server_is_refused_by_name() -> None:
     with pytest.raises(EventInvalidError, match=r'events\[1\] "big/one" has \d+ bytes'):
         client_of(server).send_sync([Event(name="a"), large])
     assert server.requests == []
+
+
+# ---- ids that are known before
+
+
+def numbered(request: HttpRequest) -> HttpResponse:
+    """Accept all events under the ids that the seed makes, as a server does."""
+    ms, entropy = parse_seed(request.headers[SEED]) or (0, b"")
+    ids = [seeded_ulid(ms, entropy, index) for index in range(len(json.loads(request.body)))]
+    return reply(200, {"ids": ids})
+
+
+def test_a_seed_tells_the_ids_before_anything_is_sent() -> None:
+    seed = EventSeed.new()
+    events = [Event(name="a"), Event(name="b")]
+    ids = seed.ids(2)
+    assert client_of(Server(numbered)).send_sync(events, seed=seed) == ids
+    assert asyncio.run(client_of(Server(numbered)).send(events, seed=seed)) == ids
+
+
+def test_a_seed_tells_the_ids_of_a_list_that_is_split_too() -> None:
+    server, seed = Server(numbered), EventSeed(1, b"\xff" * 10)
+    ids = client_of(server).send_sync([Event(name="a") for _ in range(5001)], seed=seed)
+    assert len(server.requests) == 2
+    assert ids == seed.ids(5001)
+    assert len(set(ids)) == 5001
+
+
+def test_two_seeds_are_not_alike() -> None:
+    assert EventSeed.new(1) != EventSeed.new(1)
 
 
 # ---- splitting

@@ -48,7 +48,7 @@ def to_request(scope: Scope, body: bytes, raw: object) -> CommRequest:
 async def from_response(response: CommResponse, send: Send) -> None:
     """Send what the core replied."""
     headers = [(key.encode(), value.encode("latin-1")) for key, value in response.headers.items()]
-    if response.stream is None:
+    if response.stream is None and "content-length" not in response.headers:
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if response.stream is not None:

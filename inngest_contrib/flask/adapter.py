@@ -97,4 +97,4 @@ def _body(request: Request, max_body: int) -> bytes:
 
 def from_response(response: CommResponse) -> Response:
     """The Flask response of what the core replied."""
-    return Response(response.body, response.status, response.headers)
+    return Response([response.body], response.status, response.headers)

@@ -90,9 +90,9 @@ def answer(site: Site, request: CommRequest) -> Flow[CommResponse]:
 
 def refuse_method(method: str) -> CommResponse:
     """The reply to a method that the endpoint does not know."""
-    message = f"method {method} is not supported; the endpoint answers GET, POST and PUT"
+    message = f"method {method} is not supported; the endpoint answers GET, HEAD, POST and PUT"
     reply = json_reply(405, {"code": "method_not_allowed", "message": message})
-    return CommResponse(405, {**reply.headers, "allow": "GET, POST, PUT"}, reply.body)
+    return CommResponse(405, {**reply.headers, "allow": "GET, HEAD, POST, PUT"}, reply.body)
 
 
 def _check_size(site: Site, request: CommRequest) -> None:

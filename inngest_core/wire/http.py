@@ -30,7 +30,12 @@ class CommRequest:
 
 @dataclass(slots=True)
 class CommResponse:
-    """The reply that an adapter sends. With *stream*, its chunks take the place of *body*."""
+    """
+    The reply that an adapter sends.
+
+    headers: lower-case names; a content-length among them, of a reply to HEAD, is not that
+    of *body*. With *stream*, its chunks take the place of *body*.
+    """
 
     status: int
     headers: dict[str, str]

@@ -68,7 +68,7 @@ def test_an_unauthorized_outsider_learns_nothing_and_the_log_tells_why(
     assert KEY.rpartition("-")[2] not in caplog.text
 
 
-@pytest.mark.parametrize("method", ["HEAD", "DELETE", "get", ""])
+@pytest.mark.parametrize("method", ["DELETE", "get", ""])
 def test_other_methods_are_refused_on_either_side(method: str) -> None:
     door = served(client_of())
     for response in (
@@ -76,7 +76,19 @@ def test_other_methods_are_refused_on_either_side(method: str) -> None:
         asyncio.run(door.answer(request_of(method))),
     ):
         assert response.status == 405
-        assert response.headers["allow"] == "GET, POST, PUT"
+        assert response.headers["allow"] == "GET, HEAD, POST, PUT"
+
+
+def test_head_is_answered_as_get_without_its_body() -> None:
+    door = served(client_of())
+    get = door.answer_sync(request_of("GET"))
+    for head in (
+        door.answer_sync(request_of("HEAD")),
+        asyncio.run(door.answer(request_of("HEAD"))),
+    ):
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-length"] == str(len(get.body))
+        assert head.headers.keys() - get.headers.keys() == {"content-length"}
 
 
 def test_a_bug_of_a_plugin_is_an_error_in_json() -> None:

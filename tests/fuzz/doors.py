@@ -329,7 +329,7 @@ def _check_error(response: inngest.CommResponse, doc: Any) -> None:
         assert doc == {"code": doc["code"], "message": "Unauthorized"}
         assert not any(name.startswith("x-inngest") for name in response.headers)
     if status == 405:
-        assert response.headers["allow"] == "GET, POST, PUT"
+        assert response.headers["allow"] == "GET, HEAD, POST, PUT"
     if status in (400, 413) and doc["code"] != "non_retriable_error":
         assert "stack" not in doc, doc
     assert "/inngest_core/" not in str(doc.get("stack")), doc["stack"]

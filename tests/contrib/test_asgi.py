@@ -1,4 +1,4 @@
-"""The bare ASGI app, by the table of all adapters and by what is its own."""
+"""The bare ASGI app, by the conformance kit and by what is its own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 import inngest_core as inngest
 from inngest_contrib.asgi import InngestApp, to_request
-
-from ..flow.wiring import client_of
-from .asgi_client import ask, exchange
-from .conformance import Answered, Asked, Conformance, call, functions
+from inngest_contrib.testing.conformance import (
+    ASGIConformance,
+    call,
+    dev_client,
+    functions,
+)
+from inngest_contrib.testing.conformance.asgi import exchange
 
 
 class Paths:
@@ -25,8 +28,9 @@ class Paths:
         await self.app(scope, receive, send)
 
 
-class TestASGI(Conformance):
+class TestASGI(ASGIConformance):
     framework = "asgi"
+    streams = True
 
     def serve(self, client: inngest.Inngest, functions: Any = None, **options: Any) -> Any:
         handler = inngest.CommHandler(
@@ -36,15 +40,12 @@ class TestASGI(Conformance):
         path = options.get("serve_path") or client.config.serve_path or "/api/inngest"
         return Paths(path, InngestApp(handler))
 
-    def ask(self, app: Any, asked: Asked) -> Answered:
-        return ask(app, asked)
-
     def is_raw_request(self, raw: object) -> bool:
         return isinstance(raw, dict) and raw["type"] == "http"
 
 
 def test_a_body_is_read_only_until_it_is_too_large() -> None:
-    client = client_of()
+    client = dev_client()
     functions(client)
     handler = inngest.CommHandler(client=client, framework="asgi", max_body=10)
     received = 0
@@ -63,7 +64,7 @@ def test_a_body_is_read_only_until_it_is_too_large() -> None:
 
 
 def test_what_is_not_http_is_left_alone() -> None:
-    handler = inngest.CommHandler(client=client_of(), framework="asgi")
+    handler = inngest.CommHandler(client=dev_client(), framework="asgi")
     sent: list[Any] = []
 
     async def nothing(*_: Any) -> Any:

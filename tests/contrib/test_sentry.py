@@ -20,6 +20,8 @@ from sentry_sdk.transport import Transport
 
 from inngest_contrib.asgi import InngestApp
 from inngest_contrib.sentry import SentryMiddleware
+from inngest_contrib.testing.conformance import Asked
+from inngest_contrib.testing.conformance.asgi import ask
 from inngest_core import (
     ConfigError,
     Context,
@@ -31,8 +33,6 @@ from inngest_core import (
 )
 
 from ..support import RUN_ID, Run, data, endpoint, giving, new_client, on_loop, post
-from .asgi_client import ask
-from .conformance import Asked
 
 Handler = Callable[[Any], Any]
 

@@ -1,4 +1,4 @@
-"""The Flask adapter, by the table of all adapters and by what is its own."""
+"""The Flask adapter, by the conformance kit and by what is its own."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ from typing import Any
 
 import flask
 import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.test import Client
 
 import inngest_core as inngest
 from inngest_contrib.flask import serve
-
-from ...flow.wiring import client_of
-from ..conformance import Answered, Asked, Conformance, call, functions
+from inngest_contrib.testing.conformance import (
+    Answered,
+    Asked,
+    Conformance,
+    call,
+    dev_client,
+    functions,
+)
 
 
 class TestFlask(Conformance):
@@ -23,7 +31,7 @@ class TestFlask(Conformance):
         return app
 
     def ask(self, app: Any, asked: Asked) -> Answered:
-        response = app.test_client().open(
+        response = Client(app).open(
             asked.path,
             method=asked.method,
             query_string=asked.query,
@@ -36,10 +44,17 @@ class TestFlask(Conformance):
     def is_raw_request(self, raw: object) -> bool:
         return isinstance(raw, flask.Request) and raw.path == "/api/inngest"
 
+    def behind_proxy(self, app: Any) -> Any:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)
+        return app
+
+    def mounted(self, app: Any, prefix: str) -> Any:
+        return DispatcherMiddleware(flask.Flask("outer"), {prefix: app})
+
 
 def test_two_clients_live_in_one_app() -> None:
     app = flask.Flask("both")
-    one, two = client_of(), client_of()
+    one, two = dev_client(), dev_client()
     serve(app, one, functions(one))
     serve(app, two, functions(two), serve_path="/second")
     table = TestFlask()
@@ -50,14 +65,14 @@ def test_two_clients_live_in_one_app() -> None:
 def test_the_limit_of_the_app_is_for_its_own_routes() -> None:
     app = flask.Flask("small")
     app.config["MAX_CONTENT_LENGTH"] = 100
-    client = client_of()
+    client = dev_client()
     serve(app, client, functions(client))
     assert TestFlask().ask(app, call("plain")).status == 200
 
 
 def test_a_body_that_the_app_has_read_before_is_still_there() -> None:
     app = flask.Flask("curious")
-    client = client_of()
+    client = dev_client()
     serve(app, client, functions(client))
 
     @app.before_request
@@ -71,7 +86,7 @@ def test_a_body_that_the_app_has_read_before_is_still_there() -> None:
 @pytest.mark.parametrize("path", ["/", "/api/inngest"])
 def test_the_trailing_slash_never_redirects(path: str) -> None:
     app = flask.Flask("slash")
-    client = client_of()
+    client = dev_client()
     serve(app, client, functions(client), serve_path=path)
     for form in {path, path.rstrip("/") + "/"}:
         assert TestFlask().ask(app, call("plain", path=form)).status == 200
@@ -79,7 +94,7 @@ def test_the_trailing_slash_never_redirects(path: str) -> None:
 
 def test_async_functions_share_one_loop() -> None:
     loops = []
-    client = client_of()
+    client = dev_client()
 
     async def handler(ctx: inngest.Context) -> None:
         import asyncio
@@ -98,7 +113,7 @@ def test_async_functions_share_one_loop() -> None:
 
 def test_bytes_beyond_utf8_in_the_query_are_answered_in_json() -> None:
     app = flask.Flask("odd")
-    client = client_of()
+    client = dev_client()
     serve(app, client, functions(client))
     bytes_of = {"QUERY_STRING": "fnId=\xff"}
     response = app.test_client().post("/api/inngest", environ_overrides=bytes_of)

@@ -80,7 +80,9 @@ class Inngest:
     otherwise; None asks INNGEST_CHECKPOINTING. is_production: False for dev mode, where
     nothing is signed; None asks INNGEST_DEV. request_timeout: for one request of ours.
     middleware: classes, factories or instances. options: what plugins are told, by
-    plugin name.
+    plugin name. plugins: objects, dotted paths, or names of installed ones.
+    strict_plugins: let an installed plugin that fails stop the client; None asks
+    INNGEST_STRICT_PLUGINS.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Inngest:
         serializer: Serializer | None = None,
         signing_key: str | None = None,
         signing_key_fallback: str | None = None,
+        strict_plugins: bool | None = None,
         thread_pool_size: int | None = None,
     ) -> None:
         from .plugin.manager import fold
@@ -122,6 +125,7 @@ class Inngest:
             request_timeout=request_timeout,
             signing_key=signing_key,
             signing_key_fallback=signing_key_fallback,
+            strict_plugins=strict_plugins,
             thread_pool_size=thread_pool_size,
         )
         self.logger: Any = logger or _own_logger(self.config.log_level)

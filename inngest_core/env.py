@@ -8,6 +8,7 @@ key is absent: that is said where the key is needed.
 from __future__ import annotations
 
 import datetime
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ _PLATFORMS = (
     ("RAILWAY_ENVIRONMENT", None, "railway"),
 )
 _DEFAULT_TIMEOUT = 30.0
+_OPTIONS = "INNGEST_OPTIONS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Config:
     enable_unauthed_sync: bool
     load_plugins: tuple[str, ...] | None
     disable_plugins: tuple[str, ...]
+    strict_plugins: bool
+    trace_plugins: bool
     plugin_options: Mapping[str, Mapping[str, Any]] = field(repr=False)
 
     @property
@@ -106,8 +110,13 @@ class Config:
         return self.event_key or (None if self.is_production else NO_EVENT_KEY)
 
     def options(self, plugin: str) -> Mapping[str, Any]:
-        """What ``Inngest(options={plugin: {...}})`` was given; empty if nothing."""
-        return self.plugin_options.get(plugin, {})
+        """What ``Inngest(options={plugin: {...}})`` and the variables say; empty if nothing."""
+        return self.plugin_options.get(option_name(plugin), {})
+
+
+def option_name(text: str) -> str:
+    """A plugin's name or an option's, in the one form in which they are compared."""
+    return text.lower().replace("-", "_")
 
 
 def resolve(
@@ -125,12 +134,14 @@ def resolve(
     request_timeout: int | datetime.timedelta | str | None = None,
     signing_key: str | None = None,
     signing_key_fallback: str | None = None,
+    strict_plugins: bool | None = None,
     thread_pool_size: int | None = None,
 ) -> Config:
     """The Config of these arguments; each beats its variable. ConfigError names what is wrong."""
     _require_app_id(app_id)
     _require("is_production", is_production, bool, "True, False or None")
     _require("options", options, Mapping, "options by plugin name")
+    _require("strict_plugins", strict_plugins, bool, "True, False or None")
     _require_texts(
         api_base_url=api_base_url,
         app_version=app_version,
@@ -169,7 +180,11 @@ def resolve(
         enable_unauthed_sync=read.flag("INNGEST_ENABLE_UNAUTHED_SYNC", True),
         load_plugins=read.names("INNGEST_LOAD_PLUGINS"),
         disable_plugins=read.names("INNGEST_DISABLE_PLUGINS") or (),
-        plugin_options=MappingProxyType(dict(options or {})),
+        strict_plugins=(
+            read.flag("INNGEST_STRICT_PLUGINS", False) if strict_plugins is None else strict_plugins
+        ),
+        trace_plugins=read.flag("INNGEST_TRACE_PLUGINS", False),
+        plugin_options=MappingProxyType(read.plugin_options(options or {})),
     )
 
 
@@ -228,6 +243,19 @@ def check_origin(field: str, url: str) -> str:
 
 def _seconds(timeout: int | datetime.timedelta | str | None) -> float:
     return _DEFAULT_TIMEOUT if timeout is None else to_ms(timeout, "request_timeout") / 1000
+
+
+def _checked(field: str, options: object) -> Mapping[str, Mapping[str, Any]]:
+    """Options by plugin; ConfigError, without a value, where they have another shape."""
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{field}: expected options by plugin name, got {type(options).__name__}")
+    for plugin, values in options.items():
+        if not isinstance(plugin, str):
+            raise ConfigError(f"{field}: a plugin's name is a text, not {type(plugin).__name__}")
+        if not isinstance(values, Mapping):
+            kind = type(values).__name__
+            raise ConfigError(f'{field}["{plugin}"]: expected options by name, got {kind}')
+    return options
 
 
 class _Reader:
@@ -295,6 +323,39 @@ class _Reader:
     def names(self, name: str) -> tuple[str, ...] | None:
         value = self._environ.get(name)
         return None if value is None else tuple(n.strip() for n in value.split(",") if n.strip())
+
+    def plugin_options(self, given: Mapping[Any, Any]) -> dict[str, Mapping[str, Any]]:
+        """By plugin; what is given beats a variable of its own, and that one beats the document."""
+        merged: dict[str, dict[str, Any]] = {}
+        checked = _checked("options", given)
+        for source in (self._options_document(), self._single_options(), checked):
+            for plugin, options in source.items():
+                merged.setdefault(option_name(plugin), {}).update(options)
+        return {plugin: MappingProxyType(options) for plugin, options in merged.items()}
+
+    def _options_document(self) -> Mapping[str, Mapping[str, Any]]:
+        text = self.first(_OPTIONS)
+        if text is None:
+            return {}
+        try:
+            document = json.loads(text)
+        except ValueError:
+            # The reason could show a part of the text, and that may be a key.
+            raise ConfigError(f"{_OPTIONS}: this is no JSON") from None
+        return _checked(_OPTIONS, document)
+
+    def _single_options(self) -> Mapping[str, Mapping[str, Any]]:
+        found: dict[str, dict[str, str]] = {}
+        for variable, value in self._environ.items():
+            if variable.startswith(f"{_OPTIONS}__"):
+                _, plugin, option = [*variable.split("__", 2), "", ""][:3]
+                if not (plugin and option):
+                    raise ConfigError(
+                        f"{variable}: write it as {_OPTIONS}__<PLUGIN>__<OPTION>, such as "
+                        f"{_OPTIONS}__ENCRYPTION__KEY"
+                    )
+                found.setdefault(plugin, {})[option_name(option)] = value
+        return found
 
     def platform(self) -> str | None:
         for variable, expected, platform in _PLATFORMS:

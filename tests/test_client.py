@@ -54,7 +54,8 @@ def test_it_needs_no_key_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_no_key_is_shown() -> None:
-    client = cloud_client(signing_key_fallback=FALLBACK, options={"x": {"key": "hidden"}})
+    options = {"x": {"key": "hidden"}}
+    client = cloud_client(signing_key_fallback=FALLBACK, options=options, plugins=[object()])
     function = defined(client)
     for shown in (repr(client), repr(client.config), repr(function), str(function.config)):
         for secret in (KEY, FALLBACK, EVENT_KEY, "hidden"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -325,6 +326,40 @@ def test_options_are_given_out_by_plugin() -> None:
     config = of(options={"encryption": {"key": "k"}})
     assert config.options("encryption") == {"key": "k"}
     assert config.options("other") == {}
+
+
+def test_options_come_from_the_environment_as_well_and_the_nearest_source_beats_the_next() -> None:
+    environ = {
+        "INNGEST_OPTIONS": '{"my-audit": {"path": "a", "level": 1, "days": 3}}',
+        "INNGEST_OPTIONS__MY_AUDIT__LEVEL": "2",
+        "INNGEST_OPTIONS__MY_AUDIT__PATH": "b",
+        "INNGEST_OPTIONS__OTHER__A__B": "c",
+    }
+    config = of(environ, options={"My-Audit": {"path": "c"}})
+    assert config.options("my-audit") == {"path": "c", "level": "2", "days": 3}
+    assert config.options("my_audit") == config.options("my-audit")
+    assert config.options("other") == {"a__b": "c"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "said"),
+    [
+        ({"INNGEST_OPTIONS": '{"x": hidden'}, None, "INNGEST_OPTIONS: this is no JSON"),
+        ({"INNGEST_OPTIONS": '["hidden"]'}, None, "INNGEST_OPTIONS: expected options by plugin"),
+        ({"INNGEST_OPTIONS": '{"x": "hidden"}'}, None, 'INNGEST_OPTIONS["x"]: expected'),
+        ({"INNGEST_OPTIONS__KEY": "hidden"}, None, "INNGEST_OPTIONS__<PLUGIN>__<OPTION>"),
+        ({}, {"x": "hidden"}, 'options["x"]: expected options by name, got str'),
+        ({}, {1: {"key": "hidden"}}, "options: a plugin's name is a text, not int"),
+        ({}, ["hidden"], "options: expected"),
+    ],
+)
+def test_options_of_a_wrong_shape_are_refused_without_showing_them(
+    environ: dict[str, str], options: Any, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)) as raised:
+        of(environ, options=options)
+    assert "hidden" not in str(raised.value)
+    assert raised.value.__cause__ is None
 
 
 def test_no_key_is_shown() -> None:

@@ -8,7 +8,7 @@ import click
 import pluggy
 
 from ..env import resolve
-from ..plugin.manager import load
+from ..plugin.finding import Loaded, load
 from ..version import VERSION
 from .failure import failures
 from .plugins import plugins
@@ -65,18 +65,17 @@ class Commands(click.Group):
             return
         self._filled = True
         with failures():
-            manager = self._manager()
+            loaded = self._loaded()
         for command in OWN:
             self.add_command(command)
-        # pluggy lists the last one first.
-        for hook in reversed(manager.hook.inngest_commands.get_hookimpls()):
+        for hook in loaded.hooks.implementations("inngest_commands"):
             self._add(hook)
 
-    def _manager(self) -> pluggy.PluginManager:
+    def _loaded(self) -> Loaded:
         """The plugins of the client, or those that any client would find."""
         if self._given is None:
             return load(resolve(app_id=APP_ID), (), ())
-        return Subject(self._given).client.engine.plugins.manager
+        return Subject(self._given).client.engine.plugins.loaded
 
     def _add(self, hook: pluggy.HookImpl) -> None:
         """Ask one plugin; the commands of the others do not suffer if it fails."""

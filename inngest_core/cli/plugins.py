@@ -1,61 +1,80 @@
-"""``inngest-core plugins``: what is installed, and what became of it."""
+"""`plugins`: what is installed, and what became of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import metadata
+from typing import Any
 
 import click
-import pluggy
 
-from ..env import Config
-from ..plugin.manager import wanted
-from ..plugin.types import FRAMEWORKS, PROJECT
-from .subject import Command, Subject, client_option, pass_subject
+from ..env import resolve
+from ..plugin.finding import Found, Loaded, installed, load
+from ..plugin.types import FRAMEWORKS
+from .show import json_option, show_rows
+from .subject import APP_ID, Command, Subject, client_option, pass_subject
 
-_HEAD = ("NAME", "DISTRIBUTION", "VERSION", "HOOKS", "STATUS")
-Row = tuple[str, ...]
+_HEAD = ("name", "distribution", "version", "hooks", "status")
 
 
 @click.command("plugins", cls=Command)
 @client_option
+@json_option
 @pass_subject
-def plugins(subject: Subject) -> None:
-    """List the installed plugins."""
-    found = subject.client.engine.plugins
-    for line in _table([_HEAD, *_plugins(found.manager, subject.client.config), *_frameworks()]):
-        click.echo(line)
+def plugins(subject: Subject, as_json: bool) -> None:
+    """
+    List the plugins: those that are installed, and those that the client was given.
+
+    What keeps one out is told beside it.
+    """
+    loaded = _loaded(subject)
+    rows = [*_installed(loaded), *_given(loaded), *_frameworks()]
+    show_rows(_HEAD, rows, as_json=as_json)
 
 
-def _plugins(manager: pluggy.PluginManager, config: Config) -> Iterator[Row]:
-    for point in _installed(PROJECT):
-        plugin = manager.get_plugin(point.name)
-        hooks = [caller.name for caller in manager.get_hookcallers(plugin) or ()] if plugin else []
-        if plugin is not None:
-            status = "loaded"
-        else:
-            status = "broken" if wanted(config, point.name) else "not loaded, by a variable"
-        short = " ".join(sorted(name.removeprefix("inngest_") for name in hooks))
-        yield (*_origin(point), short or "-", status)
+def _loaded(subject: Subject) -> Loaded:
+    if subject.is_known:
+        return subject.client.engine.plugins.loaded
+    # Without a client: this is to work where the settings of a plugin keep one from being built.
+    return load(resolve(app_id=APP_ID), (), ())
 
 
-def _frameworks() -> Iterator[Row]:
-    for point in _installed(FRAMEWORKS):
-        yield (*_origin(point), "framework", "loaded where it is served")
+def _installed(loaded: Loaded) -> Iterator[dict[str, Any]]:
+    for name in sorted(loaded.installed):
+        found = loaded.installed[name]
+        yield {**_origin(found.point), "hooks": _hooks(loaded, name), "status": _status(found)}
 
 
-def _installed(group: str) -> list[metadata.EntryPoint]:
-    return sorted(metadata.entry_points(group=group), key=lambda point: point.name)
+def _status(found: Found) -> str:
+    return found.problem or "loaded"
 
 
-def _origin(point: metadata.EntryPoint) -> Row:
-    if point.dist is None:
-        return point.name, "-", "-"
-    return point.name, point.dist.name, point.dist.version
+def _given(loaded: Loaded) -> Iterator[dict[str, Any]]:
+    for name, plugin in loaded.manager.list_name_plugin():
+        if name not in loaded.installed and plugin is not None and not _ours(name):
+            row = {"name": name, "distribution": None, "version": None}
+            yield {**row, "hooks": _hooks(loaded, name), "status": "given to the client"}
 
 
-def _table(rows: list[Row]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+def _ours(name: str) -> bool:
+    return name.startswith("inngest_core.")
+
+
+def _hooks(loaded: Loaded, name: str) -> list[str]:
+    plugin = loaded.manager.get_plugin(name)
+    callers = (loaded.manager.get_hookcallers(plugin) if plugin else None) or ()
+    return sorted(caller.name.removeprefix("inngest_") for caller in callers)
+
+
+def _frameworks() -> Iterator[dict[str, Any]]:
+    for point in installed(FRAMEWORKS):
+        yield {**_origin(point), "hooks": ["framework"], "status": "loaded where it is served"}
+
+
+def _origin(point: metadata.EntryPoint) -> dict[str, Any]:
+    dist = point.dist
+    return {
+        "name": point.name,
+        "distribution": dist.name if dist else None,
+        "version": dist.version if dist else None,
+    }

@@ -12,7 +12,7 @@ from typing import Any
 import pluggy
 
 from ..env import Config
-from .types import PROJECT, AsyncTransport, BlockingTransport, Framework, Serializer
+from .types import PROJECT, AsyncTransport, BlockingTransport, Cipher, Framework, Serializer
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -29,12 +29,17 @@ def inngest_framework() -> Framework | None:
 
 @hookspec(firstresult=True)
 def inngest_transport(config: Config, kind: str) -> BlockingTransport | AsyncTransport | None:
-    """What carries our requests; kind is ``"blocking"`` or ``"async"``."""
+    """What carries our requests; kind is ``"blocking"``, ``"async"`` or ``"websocket"``."""
 
 
 @hookspec(firstresult=True)
 def inngest_serializer(config: Config) -> Serializer | None:
     """What turns values into JSON values and back."""
+
+
+@hookspec
+def inngest_cipher(config: Config) -> Cipher | None:
+    """What hides values from the server: the first encrypts, each decrypts what bears its name."""
 
 
 @hookspec

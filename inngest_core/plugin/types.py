@@ -23,6 +23,13 @@ FRAMEWORKS = "inngest.frameworks"
 """The entry-point group of adapters, which are loaded by name only."""
 
 
+API_VERSION = 1
+"""The plugin API of this version; a plugin that needs a newer one says so and is refused."""
+
+OLDEST_API_VERSION = 1
+"""The oldest plugin API that is still served."""
+
+
 @overload
 def hookimpl(function: F) -> F: ...
 
@@ -79,6 +86,33 @@ class AsyncTransport(Protocol):
 
     async def close(self) -> None:
         """Give back what was opened for the running loop; a later send opens it again."""
+
+
+@runtime_checkable
+class Cipher(Protocol):
+    """
+    Hides texts from the server. Derive from it for the defaults, or have all five.
+
+    name: stands on the wire beside what it has encrypted, and leads back to it.
+    event_field: the field of event data that is encrypted. decrypt_only: it encrypts
+    nothing any more. It is asked from several threads at once.
+    """
+
+    name: str
+    event_field: str = "encrypted"
+    decrypt_only: bool = False
+
+    def encrypt(self, text: bytes) -> str:
+        """What the server sees in the place of *text*, which is JSON."""
+        ...
+
+    def decrypt(self, sealed: str) -> bytes:
+        """
+        The text behind what ``encrypt`` made of it.
+
+        CipherError, saying what to do, if that cannot be had: with neither key nor text in it.
+        """
+        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -147,6 +181,9 @@ class Memo:
 
     @data.setter
     def data(self, value: Any) -> None:
+        if value is None and self.error is not None:
+            # Whoever sets what he has read, changed or not, does not mean that it succeeded.
+            return
         wrapped = _wrapped(self._memos[self._hashed_id])
         self._memos[self._hashed_id] = {"data": value} if wrapped else value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import types
@@ -18,7 +19,7 @@ from inngest_core.version import VERSION
 
 class Point:
     def __init__(self, name: str, plugin: Any) -> None:
-        self.name = name
+        self.name = self.value = name
         self.dist = types.SimpleNamespace(name="a-dist", version="1.2") if plugin else None
         self._plugin = plugin
 
@@ -121,11 +122,23 @@ def test_plugins_lists_what_is_installed_and_what_became_of_it(
     assert code == 0
     assert [line.split(maxsplit=4) for line in out.splitlines()] == [
         ["NAME", "DISTRIBUTION", "VERSION", "HOOKS", "STATUS"],
-        ["bad", "a-dist", "1.2", "-", "broken"],
+        ["bad", "a-dist", "1.2", "-", "broken: gone"],
         ["greet", "a-dist", "1.2", "commands", "loaded"],
-        ["off", "a-dist", "1.2", "-", "not loaded, by a variable"],
+        ["off", "a-dist", "1.2", "-", "left out by INNGEST_DISABLE_PLUGINS"],
         ["flask", "-", "-", "framework", "loaded where it is served"],
     ]
+
+
+def test_plugins_are_told_to_programs_as_well(run: Any) -> None:
+    code, out, _ = run("plugins", "--json", greet=Greeting())
+    assert code == 0
+    assert json.loads(out)[0] == {
+        "name": "greet",
+        "distribution": "a-dist",
+        "version": "1.2",
+        "hooks": ["commands"],
+        "status": "loaded",
+    }
 
 
 def test_it_runs_as_a_process_of_its_own() -> None:

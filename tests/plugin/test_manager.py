@@ -20,7 +20,8 @@ class Point:
 
     def __init__(self, name: str, plugin: Any) -> None:
         self.name = name
-        self.dist = types.SimpleNamespace(name=f"dist-of-{name}")
+        self.dist = types.SimpleNamespace(name=f"dist-of-{name}", version="1.0")
+        self.value = f"module_of_{name}"
         self._plugin = plugin
 
     def load(self) -> Any:
@@ -192,6 +193,210 @@ def test_a_plugin_that_refuses_its_options_stops_the_client(installed: dict[str,
         client(options={"strict": {"level": 3}})
 
 
+# ---- asked for by its options
+
+
+def test_a_broken_plugin_that_has_options_is_an_error(installed: dict[str, Any]) -> None:
+    installed.update(bad=ImportError("No module named 'gone'"))
+    with pytest.raises(ConfigError, match=r"gone.*INNGEST_DISABLE_PLUGINS=bad"):
+        client(options={"bad": {"level": 1}})
+
+
+def test_a_broken_plugin_that_has_a_variable_of_options_is_an_error(
+    installed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed.update({"not-good": ImportError("gone")})
+    monkeypatch.setenv("INNGEST_OPTIONS__NOT_GOOD__LEVEL", "1")
+    with pytest.raises(ConfigError, match="gone"):
+        client()
+
+
+def test_options_of_a_plugin_that_is_not_installed_are_an_error_that_names_the_nearest(
+    installed: dict[str, Any],
+) -> None:
+    installed.update(encryption=Named("encryption"))
+    with pytest.raises(ConfigError, match=r'"encrpytion".*did you mean "encryption"') as raised:
+        client(options={"encrpytion": {"key": "a-secret"}})
+    assert "a-secret" not in str(raised.value)
+
+
+def test_options_of_a_plugin_that_is_switched_off_ask_for_nothing(
+    installed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed.update(a=ImportError("gone"))
+    monkeypatch.setenv("INNGEST_DISABLE_PLUGINS", "a,absent")
+    client(options={"a": {"x": 1}, "absent": {"x": 1}})
+
+
+# ---- strict
+
+
+@pytest.mark.parametrize("by", ["argument", "variable"])
+def test_a_strict_client_stops_at_a_broken_plugin(
+    installed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    installed.update(bad=ImportError("gone"))
+    if by == "variable":
+        monkeypatch.setenv("INNGEST_STRICT_PLUGINS", "1")
+    with pytest.raises(ConfigError, match=r'plugin "bad" of dist-of-bad 1\.0'):
+        client(strict_plugins=True if by == "argument" else None)
+
+
+def test_the_argument_beats_the_variable(
+    installed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed.update(bad=ImportError("gone"))
+    monkeypatch.setenv("INNGEST_STRICT_PLUGINS", "1")
+    client(strict_plugins=False)
+
+
+# ---- failing in a hook
+
+
+class FailsLater(Named):
+    @hookimpl
+    def inngest_serializer(self, config: Any) -> None:
+        raise RuntimeError("boom")
+
+
+class OddMiddleware(Named):
+    @hookimpl
+    def inngest_middleware(self, config: Any) -> Any:
+        return MiddlewareSync
+
+
+class OddCipher:
+    @hookimpl
+    def inngest_cipher(self, config: Any) -> None:
+        raise RuntimeError("boom")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "said"),
+    [
+        (FailsLater("bad"), "failed in inngest_serializer: RuntimeError: boom"),
+        (OddMiddleware("bad"), "expected a list of middleware, got type"),
+    ],
+)
+def test_a_plugin_that_fails_in_a_hook_is_left_out_of_all_of_them(
+    installed: dict[str, Any], caplog: pytest.LogCaptureFixture, plugin: Any, said: str
+) -> None:
+    installed.update(bad=plugin, good=Named("good"))
+    assert names(client()) == ["good"]
+    (record,) = caplog.records
+    assert said in record.getMessage()
+    with pytest.raises(ConfigError, match=said):
+        client(strict_plugins=True)
+    with pytest.raises(ConfigError, match=said):
+        client(plugins=["bad"])
+    with pytest.raises(ConfigError, match="failed in inngest"):
+        client(plugins=[plugin])
+
+
+def test_a_client_never_goes_on_without_its_cipher(installed: dict[str, Any]) -> None:
+    installed.update(hiding=OddCipher())
+    with pytest.raises(ConfigError, match='plugin "hiding" failed in inngest_cipher'):
+        client()
+
+
+def test_a_plugin_that_cannot_close_leaves_the_others_to_do_so(
+    installed: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    closed: list[str] = []
+
+    class Opening:
+        @hookimpl
+        def inngest_close(self, config: Any) -> None:
+            closed.append("good")
+
+    class Failing:
+        @hookimpl
+        def inngest_close(self, config: Any) -> None:
+            raise OSError("gone")
+
+    installed.update(a=Failing(), b=Opening())
+    client().close()
+    assert closed == ["good"]
+    assert 'plugin "a" failed to close' in caplog.text
+
+
+# ---- the version of the plugin API
+
+
+def of_api(version: Any) -> Any:
+    plugin: Any = Named("a")
+    plugin.inngest_plugin_api = version
+    return plugin
+
+
+def test_a_plugin_may_tell_which_api_it_was_written_for(installed: dict[str, Any]) -> None:
+    from inngest_core.plugin import API_VERSION
+
+    assert names(client(plugins=[of_api(API_VERSION)])) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [(99, "plugin API 99.*upgrade inngest-core"), (0, "upgrade the plugin"), ("1", "a number")],
+)
+def test_a_plugin_of_another_api_is_refused(
+    installed: dict[str, Any], version: Any, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        client(plugins=[of_api(version)])
+    installed.update(a=of_api(version))
+    assert names(client()) == []
+
+
+def test_hooks_cannot_be_wrapped(installed: dict[str, Any]) -> None:
+    import pluggy
+
+    class Wrapping:
+        @pluggy.HookimplMarker("inngest")(wrapper=True)
+        def inngest_serializer(self, config: Any) -> Any:
+            return (yield)
+
+    with pytest.raises(ConfigError, match="inngest_serializer cannot be wrapped"):
+        client(plugins=[Wrapping()])
+
+
+# ---- the trace
+
+
+def test_a_trace_tells_who_answered_what_and_no_value(
+    installed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Keeping:
+        def __repr__(self) -> str:
+            return "a-secret"
+
+    class Plugin:
+        @hookimpl
+        def inngest_serializer(self, config: Any) -> Any:
+            return Keeping()
+
+    monkeypatch.setenv("INNGEST_TRACE_PLUGINS", "1")
+    monkeypatch.setenv("INNGEST_DISABLE_PLUGINS", "off")
+    installed.update(a=Plugin(), b=Named("b"), bad=ImportError("gone"), off=Named("off"))
+    client()
+    lines = capsys.readouterr().err.splitlines()
+    assert "inngest plugins: a, of dist-of-a 1.0: loaded" in lines
+    assert "inngest plugins: bad, of dist-of-bad 1.0: broken: gone" in lines
+    assert "inngest plugins: off, of dist-of-off 1.0: left out by INNGEST_DISABLE_PLUGINS" in lines
+    assert "inngest plugins: inngest_serializer: a -> Keeping" in lines
+    assert "inngest plugins: inngest_configure: b -> nothing" in lines
+    assert "inngest plugins: inngest_middleware: b -> [str]" in lines
+    assert "a-secret" not in "".join(lines)
+
+
+def test_without_the_variable_nothing_is_traced(
+    installed: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed.update(a=Named("a"))
+    client()
+    assert capsys.readouterr().err == ""
+
+
 # ---- given ones
 
 
@@ -210,6 +415,15 @@ def test_plugins_are_given_as_objects_or_dotted_paths(
 def test_a_path_that_leads_nowhere_is_named(installed: dict[str, Any], path: str) -> None:
     with pytest.raises(ConfigError, match=rf'plugins: "{path}" cannot be imported'):
         client(plugins=[path])
+
+
+def test_an_installed_plugin_may_be_given_by_its_name_and_stands_where_it_is_given(
+    installed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed.update(a=Named("a"), b=Named("b"), c=Named("c"))
+    assert names(client(plugins=[Named("own"), "c"])) == ["own", "c", "a", "b"]
+    monkeypatch.setenv("INNGEST_LOAD_PLUGINS", "a")
+    assert names(client(plugins=["c"])) == ["c", "a"]
 
 
 def test_a_plugin_given_twice_is_asked_once(installed: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .comm import CommHandler, CommRequest, CommResponse
     from .context import Context, ContextSync
     from .errors import (
+        CipherError,
         ConfigError,
         EventKeyUnspecifiedError,
         InngestError,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         StepError,
     )
     from .execution.records import FetchResponse, Signal
+    from .flow.cipher import Sealer
     from .flow.pipeline import MiddlewareManager
     from .flow.send import EventSeed, SendEventsResult
     from .flow.serializer import PydanticSerializer
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from .groups import Group, GroupSync
     from .middleware import Middleware, MiddlewareSync
     from .plugin.types import (
+        Cipher,
         Serializer,
         StepInfo,
         StepMemos,
@@ -67,6 +70,8 @@ __all__ = [
     "Batch",
     "Cancel",
     "Checkpoint",
+    "Cipher",
+    "CipherError",
     "CommHandler",
     "CommRequest",
     "CommResponse",
@@ -80,6 +85,7 @@ __all__ = [
     "EventKeyUnspecifiedError",
     "EventSeed",
     "FetchResponse",
+    "Framework",
     "Function",
     "FunctionConfig",
     "FunctionOpts",
@@ -100,6 +106,7 @@ __all__ = [
     "PydanticSerializer",
     "RateLimit",
     "RetryAfterError",
+    "Sealer",
     "SendEventsError",
     "SendEventsResult",
     "Serializer",
@@ -119,6 +126,8 @@ __all__ = [
     "TriggerCron",
     "TriggerEvent",
     "__version__",
+    "framework",
+    "frameworks",
     "get_step_context",
     "hookimpl",
     "set_step_context",
@@ -130,8 +139,8 @@ _CONFIG_NAMES = (
     "Throttle Timeouts TriggerCron TriggerEvent"
 )
 _ERROR_NAMES = (
-    "ConfigError EventKeyUnspecifiedError InngestError NonRetriableError RetryAfterError "
-    "SendEventsError SigningKeyMissingError StepError"
+    "CipherError ConfigError EventKeyUnspecifiedError InngestError NonRetriableError "
+    "RetryAfterError SendEventsError SigningKeyMissingError StepError"
 )
 _HOMES = {
     "client": "Inngest",
@@ -139,13 +148,15 @@ _HOMES = {
     "context": "Context ContextSync",
     "errors": _ERROR_NAMES,
     "execution.records": "FetchResponse Signal",
+    "flow.cipher": "Sealer",
     "flow.pipeline": "MiddlewareManager",
     "flow.send": "EventSeed SendEventsResult",
     "flow.serializer": "PydanticSerializer",
     "function": "Function",
     "middleware": "Middleware MiddlewareSync",
     "plugin.types": (
-        "Serializer StepInfo StepMemos TransformOutputResult TransformOutputStepInfo hookimpl"
+        "Cipher Serializer StepInfo StepMemos TransformOutputResult TransformOutputStepInfo "
+        "hookimpl"
     ),
     "result": "Err Ok Outcome Paused",
     "groups": "Group GroupSync",

@@ -23,6 +23,7 @@ InngestError
 │   ├── OutputUnserializableError a value is not JSON
 │   ├── NestedStepError          a step was used inside a step
 │   ├── StaleCallError           another call goes on with the run
+│   ├── CipherError              a value could not be encrypted, or not be decrypted
 │   └── MiddlewareError          a middleware broke its contract
 """
 
@@ -287,6 +288,16 @@ class StaleCallError(FunctionError):
     code = "stale_call"
     status = 400
     retriable = False
+
+
+class CipherError(FunctionError):
+    """
+    A value could not be encrypted, or not be decrypted. Tried again: the key may come.
+
+    Neither the value nor a key stands in the message, and no cause that might show them is kept.
+    """
+
+    code = "cipher_failed"
 
 
 class MiddlewareError(FunctionError):

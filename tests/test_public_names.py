@@ -16,6 +16,8 @@ SOURCE = Path(inngest_core.__file__).read_text(encoding="utf-8")
 PROMISED = [
     "Batch",
     "Cancel",
+    "Cipher",
+    "CipherError",
     "CommHandler",
     "CommRequest",
     "CommResponse",
@@ -45,6 +47,7 @@ PROMISED = [
     "PydanticSerializer",
     "RateLimit",
     "RetryAfterError",
+    "Sealer",
     "SendEventsError",
     "SendEventsResult",
     "Serializer",

@@ -60,7 +60,7 @@ def fix(op: Op) -> None:
     try:
         op.text = dump(op.to_wire())
     except (TypeError, ValueError, RecursionError) as error:
-        raise _unserializable(op) from error
+        raise unserializable(op) from error
 
 
 def value_reply(value: object) -> Reply:
@@ -68,7 +68,7 @@ def value_reply(value: object) -> Reply:
     try:
         return json_reply(200, value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise _unserializable(None) from error
+        raise unserializable(None) from error
 
 
 def end_reply(value: object, along: list[Op]) -> Reply:
@@ -84,7 +84,7 @@ def ops_reply(ops: list[Op], headers: dict[str, str]) -> Reply:
     try:
         texts = ",".join(map(op_text, ops))
     except (TypeError, ValueError, RecursionError) as error:
-        raise _unserializable(_culprit(ops)) from error
+        raise unserializable(_culprit(ops)) from error
     return Reply(206, _encoded(f"[{texts}]"), {**_JSON, **headers})
 
 
@@ -143,7 +143,8 @@ def _unserializable_record(error: BaseException) -> dict[str, Any] | None:
     return {"code": error.code, "message": error.message, "name": error.name}
 
 
-def _unserializable(op: Op | None) -> OutputUnserializableError:
+def unserializable(op: Op | None) -> OutputUnserializableError:
+    """The error of a step, or of the function, whose output is not JSON."""
     whose = f'"{op.step_id}" ' if op else ""
     return OutputUnserializableError(f"{whose}returned unserializable data")
 

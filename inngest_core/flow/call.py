@@ -31,6 +31,7 @@ from ..wire.names import Header, Query, SyncKind
 from ..wire.signing import sign, verify
 from . import inspect, register
 from .checkpoint import flush, new_checkpoints
+from .cipher import open_call
 from .effect import Call, Flow
 from .fetch import fetch
 from .onion import surround
@@ -162,6 +163,8 @@ def _post(site: Site, request: CommRequest, key: str | None, timings: Timings) -
         since = perf_counter()
         yield from _complete(site, call)
         timings.add("use_api", since)
+    if site.home.sealer is not None:
+        open_call(site.home.sealer, call)
     reply = yield from _run(site, served, call, request, timings)
     return reply
 

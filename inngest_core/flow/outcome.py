@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from ..errors import InngestError, OutputUnserializableError
+from ..errors import CipherError, InngestError, OutputUnserializableError
 from ..execution.op import Op
 from ..execution.reply import (
     Reply,
@@ -13,12 +13,14 @@ from ..execution.reply import (
     error_reply,
     ops_reply,
     retry_after_header,
+    unserializable,
 )
 from ..plugin.types import TransformOutputResult
 from ..result import Err, Ok, Outcome, Paused
 from ..types import EmptySentinel
 from ..wire.names import Opcode
 from .checkpoint import flush
+from .cipher import seal_op
 from .effect import Flow
 from .output import show
 from .pipeline import each
@@ -31,21 +33,36 @@ def reply_to(served: Served, running: Running, outcome: Outcome[Any]) -> Flow[Re
     if isinstance(outcome, Paused):
         yield from _show_all(running)
         _log(running, running.step_error)
-        return (yield from _ops_reply(running, running.machine.ops))
+        return (yield from _ops_reply(running))
     result = _final_result(running, served, outcome)
     yield from each(running.pipeline.transform_output, result)
     if result.error is not None:
         _log(running, result.error)
         return (yield from _error_reply(running, result.error))
     yield from _show_all(running)
-    along = [*running.unreported, *running.machine.ops]
-    return _sent(running, end_reply, result.output if result.has_output() else None, along)
+    output = result.output if result.has_output() else None
+    return _sent(running, lambda: end_reply(_sealed(running, output), _outgoing(running)))
 
 
-def _ops_reply(running: Running, ops: list[Op]) -> Flow[Reply]:
+def _ops_reply(running: Running) -> Flow[Reply]:
     yield from flush(running.checkpoints, running.home)
     headers = retry_after_header(running.step_error)
-    return _sent(running, ops_reply, [*running.unreported, *ops], headers)
+    return _sent(running, lambda: ops_reply(_outgoing(running), headers))
+
+
+def _outgoing(running: Running) -> list[Op]:
+    """What goes out, as the server is to see it."""
+    sealer = running.home.sealer
+    return [*running.unreported, *(seal_op(sealer, op) for op in running.machine.ops)]
+
+
+def _sealed(running: Running, output: object) -> object:
+    """What the function has returned, as the server is to see it."""
+    sealer = running.home.sealer
+    try:
+        return output if sealer is None else sealer.seal(output)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise unserializable(None) from error
 
 
 def _error_reply(running: Running, error: Exception) -> Flow[Reply]:
@@ -57,14 +74,14 @@ def _error_reply(running: Running, error: Exception) -> Flow[Reply]:
     if len(unreported) > 1:
         # Servers would ask once for each of several steps that come without a plan.
         unreported[-1] = unreported[-1].plan()
-    return _sent(running, ops_reply, unreported, {})
+    return _sent(running, lambda: ops_reply(unreported, {}))
 
 
-def _sent(running: Running, reply: Callable[..., Reply], *args: Any) -> Reply:
-    """The reply; where a value in it is not JSON, the error that says so, and the reason logged."""
+def _sent(running: Running, reply: Callable[[], Reply]) -> Reply:
+    """The reply; where it cannot be made of its values, the error that says so, which is logged."""
     try:
-        return reply(*args)
-    except OutputUnserializableError as error:
+        return reply()
+    except (CipherError, OutputUnserializableError) as error:
         _log(running, error)
         return error_reply(error)
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ConfigError
 from ..execution.build import require_text
+from .cipher import Sealer
 from .effect import Flow
 from .fetch import fetch
 from .rest import body_of, said, text_in
@@ -18,6 +23,8 @@ def send_signal(home: Home, signal: str, data: object) -> Flow[str | None]:
 
     Raises ConfigError before anything is sent, ServerError and TransportError.
     """
+    if home.sealer is not None and isinstance(data, Mapping):
+        data = _sealed(home.sealer, data, signal)
     doc = {"signal": require_text(signal, f"{_METHOD} signal"), "data": data}
     body = body_of(doc, f'{_METHOD} "{signal}" data')
     response = yield from fetch(home, "POST", "/v1/signals", body)
@@ -25,3 +32,10 @@ def send_signal(home: Home, signal: str, data: object) -> Flow[str | None]:
     if response.status == 404 and said(response) == _NOBODY:
         return None
     return text_in(response, f'the signal "{signal}"', "data", "run_id")
+
+
+def _sealed(sealer: Sealer, data: Mapping[str, Any], signal: str) -> Mapping[str, Any]:
+    try:
+        return sealer.seal_data(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f'{_METHOD} "{signal}" data: it is not JSON: {error}') from None

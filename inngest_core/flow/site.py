@@ -11,6 +11,7 @@ from ..env import Config, check_origin
 from ..wire.http import CommRequest
 from ..wire.names import REQUEST_VERSION, Header, SyncKind
 from ..wire.register import SDK_NAME, AppConfig, FunctionConfig
+from .cipher import Sealer
 from .codec import Codec
 from .pipeline import MiddlewareManager, assemble
 
@@ -22,7 +23,8 @@ class Home:
     """
     A client, as flows see it.
 
-    client: handed to middleware and factories. clock: Unix seconds.
+    client: handed to middleware and factories. clock: Unix seconds. sealer: None where
+    nothing is encrypted.
     working_signing_key: the fallback, once the server refused the current key.
     """
 
@@ -32,6 +34,7 @@ class Home:
     middleware: tuple[Any, ...]
     clock: Callable[[], float] = time.time
     working_signing_key: str | None = None
+    sealer: Sealer | None = None
 
     @property
     def logger(self) -> Any:

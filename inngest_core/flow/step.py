@@ -21,6 +21,7 @@ from ..plugin.types import StepInfo
 from ..result import Outcome
 from ..wire.names import Opcode, ParallelMode
 from .checkpoint import Checkpoints, flush
+from .cipher import seal_op
 from .effect import Do, Flow, Leave, Resume, Stand, Standing
 from .onion import Carried, outcome_of, surround
 from .output import show
@@ -130,30 +131,47 @@ def _kept(running: Running, step: Reached, op: Op) -> Flow[bool]:
     if machine.decided or checkpoints is None:
         return False
     try:
-        if not (yield from _report(running, checkpoints, op)):
-            return False
+        memo = yield from _kept_memo(running, checkpoints, op)
     except FunctionError as error:
         machine.fail(error)
         return False
     except BaseException:
         machine.withdraw(step)
         raise
-    machine.go_on(step, {"data": json.loads(op.text or "")["data"]})
+    if memo is None:
+        return False
+    machine.go_on(step, memo)
     yield Resume()
     return True
 
 
-def _report(running: Running, checkpoints: Checkpoints, op: Op) -> Flow[bool]:
-    """Keep what a step has returned, and report it if it is time; False if it has none."""
+def _kept_memo(running: Running, checkpoints: Checkpoints, op: Op) -> Flow[dict[str, Any] | None]:
+    """
+    Keep what a step has returned, and report it if it is time; its memo.
+
+    None if it has failed; or if middleware has put something else in its place, which only
+    the next call brings through the middleware again.
+    """
+    returned = op.data
     if op.code is Opcode.STEP_RUN:
         yield from show(running, op)
-    if op.code is not Opcode.STEP_RUN:
-        return False
-    fix(op)
+    if op.code is not Opcode.STEP_RUN or op.data is not returned:
+        return None
+    memo = _fixed(running, op)
     checkpoints.pending.append(op)
     if checkpoints.is_due(running.now()):
         yield from flush(checkpoints, running.home)
-    return True
+    return memo
+
+
+def _fixed(running: Running, op: Op) -> dict[str, Any]:
+    """Fix what an op says to the server; the memo, which says it plainly."""
+    fix(op)
+    memo = {"data": json.loads(op.text or "")["data"]}
+    if running.home.sealer is not None:
+        op.text = None
+        fix(seal_op(running.home.sealer, op))
+    return memo
 
 
 def _surrounded(running: Running, step: Reached) -> Flow[Outcome[Any]]:

@@ -63,13 +63,13 @@ def read_event(record: object, where: str) -> Event:
 
 def event_record(
     event: Event, now: int, sessions: Mapping[str, object] | None = None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """
     What is sent for *event*: no empty keys, and *now* (Unix milliseconds) if it has no time.
 
     sessions: those of the run that sends it; its own win over them.
     """
-    record: dict[str, object] = {"data": event.data, "name": event.name, "ts": event.ts or now}
+    record: dict[str, Any] = {"data": event.data, "name": event.name, "ts": event.ts or now}
     if event.id:
         record["id"] = event.id
     if meta := _meta(event, sessions):

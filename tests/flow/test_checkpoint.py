@@ -356,14 +356,25 @@ def test_middleware_sees_each_output_once() -> None:
     class Watching(MiddlewareSync):
         def transform_output(self, result: Any) -> None:
             seen.append((result.step and result.step.id, result.output))
-            if result.step is not None:
-                result.output = [result.output]
 
     stage = Stage(checkpoint=Checkpoint(buffered_steps=2), middleware=[Watching])
     response = stage.play(sequence("abc")[0])
-    assert stage.reports[0]["steps"][0]["data"] == ["A"]
-    assert document(response)[-1]["data"] == [["A"], ["B"], ["C"]]
-    assert seen == [("a", "A"), ("b", "B"), ("c", "C"), (None, [["A"], ["B"], ["C"]])]
+    assert document(response)[-1]["data"] == ["A", "B", "C"]
+    assert seen == [("a", "A"), ("b", "B"), ("c", "C"), (None, ["A", "B", "C"])]
+
+
+@pytest.mark.parametrize("is_async", KINDS)
+def test_what_middleware_has_replaced_comes_back_through_it(is_async: bool) -> None:
+    class Hiding(MiddlewareSync):
+        def transform_output(self, result: Any) -> None:
+            if result.step is not None and result.output == "B":
+                result.output = {"hidden": result.output}
+
+    stage = Stage(checkpoint=Checkpoint(buffered_steps=9), middleware=[Hiding])
+    response = stage.play(sequence("abc")[is_async])
+    assert stage.reported == [["a"]]
+    assert ops(response) == [("StepRun", "b")]
+    assert document(response)[0]["data"] == {"hidden": "B"}
 
 
 def test_middleware_that_fails_loses_no_step() -> None:

@@ -83,6 +83,28 @@ def test_hook_inngest_serializer() -> None:
     assert document(ask(client, call_of("shop-f"))) == "abab"
 
 
+def test_hook_inngest_cipher() -> None:
+    class Backwards(inngest.Cipher):
+        name = "acme/backwards"
+
+        def encrypt(self, text: bytes) -> str:
+            return text[::-1].decode()
+
+        def decrypt(self, sealed: str) -> bytes:
+            return sealed[::-1].encode()
+
+    class Plugin:
+        @hookimpl
+        def inngest_cipher(self, config: Any) -> Backwards | None:
+            return Backwards() if config.options("backwards") else None
+
+    client = client_of(plugins=[Plugin()], options={"backwards": {"on": True}})
+    client.create_function(fn_id="f", trigger=TRIGGER)(lambda ctx: [1, 2])
+    sealed = {"__ENCRYPTED__": True, "__STRATEGY__": "acme/backwards", "data": "]2,1["}
+    assert document(ask(client, call_of("shop-f"))) == sealed
+    assert client_of(plugins=[Plugin()]).engine.home.sealer is None
+
+
 def test_hook_inngest_middleware() -> None:
     class Stamping(inngest.MiddlewareSync):
         def transform_output(self, result: inngest.TransformOutputResult) -> None:

@@ -38,6 +38,13 @@ def test_data_may_be_changed_in_the_shape_that_the_memo_has(
     assert raw == {"x": changed}
 
 
+def test_an_error_survives_whoever_writes_back_what_he_has_read() -> None:
+    raw: dict[str, Any] = {"x": {"error": {"name": "E"}}}
+    (found,) = StepMemos(raw).values()
+    found.data = found.data
+    assert raw == {"x": {"error": {"name": "E"}}}
+
+
 def test_an_error_may_take_the_place_of_data() -> None:
     raw: dict[str, Any] = {"x": {"data": 1}}
     (found,) = StepMemos(raw).values()

@@ -18,6 +18,7 @@ from ..errors import ConfigError, SigningKeyMissingError
 from ..flow.call import METHODS, answer, refuse_method
 from ..flow.site import DEFAULT_MAX_BODY, Served, Site, complete_origin
 from ..function import Function, is_async
+from ..plugin.types import Framework
 from ..wire.http import CommRequest, CommResponse
 from ..wire.names import Header, Query, Streaming
 from ..wire.register import failure_config
@@ -37,17 +38,18 @@ class CommHandler:
     Answers the requests of the Inngest server for some functions of a client.
 
     functions: None serves everything created on the client, also what is created
-    later. framework: the adapter's name on the wire. max_body: bytes. streaming: only
+    later. framework: the adapter, or its name on the wire. max_body: bytes. streaming: only
     acts on ``answer``. to_thread: awaited with a function and its argument, runs a blocking
     function in a thread of the framework's choice. wait: what the thread that asks does
-    while an async function runs on the background loop; is given a future, returns its result.
+    while an async function runs on the background loop; is given what starts the function and
+    returns a future, and returns its result.
     """
 
     def __init__(
         self,
         *,
         client: Inngest,
-        framework: str,
+        framework: Framework | str,
         functions: Sequence[Function[Any]] | None = None,
         enable_unauthed_sync: bool | None = None,
         max_body: int = DEFAULT_MAX_BODY,
@@ -68,7 +70,7 @@ class CommHandler:
         self._wait = wait
         self._site = Site(
             home=client.engine.home,
-            framework=framework,
+            framework=framework.name if isinstance(framework, Framework) else framework,
             functions={},
             new_context=new_context,
             enter_step_context=enter,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Wait = Callable[["Future[Any]"], Any]
-"""How a thread waits for what it has left to the loop; gives its result."""
+Wait = Callable[[Callable[[], "Future[Any]"]], Any]
+"""How a thread waits for the loop: is given what starts the work, and gives its result."""
 
 CLOSE_SECONDS = 5.0
 """How long ``close`` waits for what still runs on the loop to leave it."""
@@ -59,8 +60,8 @@ class BackgroundLoop:
                 "a blocking call was made on the event loop that would have to answer it; "
                 "await CommHandler.answer there"
             )
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-        return future.result() if wait is None else cast(T, wait(future))
+        start = functools.partial(asyncio.run_coroutine_threadsafe, coroutine, loop)
+        return start().result() if wait is None else cast(T, wait(start))
 
     def close(self) -> None:
         """Stop the loop and wait for its end; a later run starts a new one."""

@@ -307,7 +307,8 @@ def test_a_framework_may_use_the_thread_that_waits_for_an_async_function() -> No
     client, threads = new_client(), []
     works: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
-    def wait(future: Any) -> Any:
+    def wait(start: Any) -> Any:
+        future = start()
         future.add_done_callback(lambda done: works.put(None))
         while (work := works.get()) is not None:
             work()

@@ -35,7 +35,7 @@ FACES = {
     "steps",
     "surroundings",
 }
-ABOVE = FACES | {"ai", "cli", "comm", "connect", "realtime"}
+ABOVE = FACES | {"ai", "cli", "comm", "connect", "realtime", "settings"}
 EVERYTHING = ENV | {"execution", "plugin", "flow", "net"} | ABOVE
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -79,7 +79,7 @@ RUN_TIME_ORDER = [
     "client",
 ]
 
-CONTRIB = {"", "comm", "plugin", "plugin.types"}
+CONTRIB = {"", "comm", "plugin", "plugin.types", "settings"}
 CONTRIB_EXTRA: dict[str, set[str]] = {
     "django": {"cli"},
     "flask": {"cli"},

@@ -75,6 +75,8 @@ class Config:
     serve_path: str | None
     request_timeout: float
     thread_pool_size: int | None
+    connect_gateway_url: str | None
+    connect_max_worker_concurrency: int | None
     streaming: Streaming
     checkpoint: Checkpoint | None
     log_level: str | None
@@ -169,7 +171,11 @@ def resolve(
         serve_origin=read.first("INNGEST_SERVE_ORIGIN", "INNGEST_SERVE_HOST"),
         serve_path=read.first("INNGEST_SERVE_PATH"),
         request_timeout=_seconds(request_timeout),
-        thread_pool_size=read.count("INNGEST_THREAD_POOL_MAX_WORKERS", thread_pool_size),
+        thread_pool_size=read.count(
+            "INNGEST_THREAD_POOL_MAX_WORKERS", thread_pool_size, field="thread_pool_size"
+        ),
+        connect_gateway_url=read.first("INNGEST_CONNECT_GATEWAY_URL"),
+        connect_max_worker_concurrency=read.count("INNGEST_CONNECT_MAX_WORKER_CONCURRENCY"),
         streaming=read.streaming(),
         checkpoint=chosen_checkpoint(
             read.flag("INNGEST_CHECKPOINTING", False) if checkpoint is None else checkpoint
@@ -294,14 +300,15 @@ class _Reader:
         value = self.first(name)
         return default if value is None else value.lower() not in _FALSE
 
-    def count(self, name: str, given: int | None) -> int | None:
+    def count(self, name: str, given: int | None = None, *, field: str | None = None) -> int | None:
+        """How many of something there may be, at least one; of a variable unless given."""
         text = self.first(name)
         if given is None and text is not None:
             if not (text.isascii() and text.isdigit()):
-                raise ConfigError(f'{name}: expected a number of threads, got "{text}"')
+                raise ConfigError(f'{name}: expected a number, got "{text}"')
             given = int(text)
         if given is not None and given < 1:
-            raise ConfigError(f"thread_pool_size: at least one thread is needed, got {given}")
+            raise ConfigError(f"{field or name}: at least one is needed, got {given}")
         return given
 
     def streaming(self) -> Streaming:

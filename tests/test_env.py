@@ -407,3 +407,21 @@ def test_sessions_go_along_unless_they_are_told_not_to() -> None:
     assert resolve(app_id="a", environ={}).propagate_sessions
     off = {"INNGEST_SESSION_PROPAGATION": "false"}
     assert not resolve(app_id="a", environ=off).propagate_sessions
+
+
+def test_a_worker_may_be_told_its_gateway_and_its_concurrency_by_variables() -> None:
+    config = of(
+        {
+            "INNGEST_CONNECT_GATEWAY_URL": "ws://gateway:8289/v0/connect",
+            "INNGEST_CONNECT_MAX_WORKER_CONCURRENCY": "12",
+        }
+    )
+    assert config.connect_gateway_url == "ws://gateway:8289/v0/connect"
+    assert config.connect_max_worker_concurrency == 12
+
+
+def test_a_concurrency_that_is_no_number_is_refused_by_the_name_of_its_variable() -> None:
+    with pytest.raises(ConfigError, match=r"^INNGEST_CONNECT_MAX_WORKER_CONCURRENCY: .*\"many\""):
+        of({"INNGEST_CONNECT_MAX_WORKER_CONCURRENCY": "many"})
+    with pytest.raises(ConfigError, match=r"^INNGEST_CONNECT_MAX_WORKER_CONCURRENCY: .*got 0"):
+        of({"INNGEST_CONNECT_MAX_WORKER_CONCURRENCY": "0"})

@@ -1,196 +1,168 @@
 """
-The embedded server with a file database: sequential steps a second, and runs a second.
+The embedded server with a file database: every figure that it promises, each beside its target.
 
 In process (`inngest-core dev --app`) and over HTTP (uvicorn, one worker), and beside them the
-official package as the client of the same server. Seconds are the server's own: from the first
-event to the end of the last run. Without checkpoints every call replays all memos; with them one
-call runs all steps, and each is stored by itself before the next begins.
+official package as the client of the same server. Seconds of runs are the server's own: from the
+first event to the end of the last run. Without checkpoints every call replays all memos; with
+them one call runs all steps, and each is stored by itself before the next begins.
 
-    python -m benchmarks.engine [--rounds 3]
+    python -m benchmarks.engine [--rounds 3] [--only TEXT]
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
-import signal
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parent.parent
-START_SECONDS = 30.0
-RUN_SECONDS = 120.0
+from benchmarks.engine_server import (
+    IN_PROCESS,
+    OFFICIAL,
+    OVER_HTTP,
+    Events,
+    ended_runs,
+    moment,
+    running,
+)
+
+KINDS = ("sync", "async")
+RATE = 200
+"""Events a second, of which the dispatch is measured."""
+SECONDS = 10
+BATCH = 100
+BATCHES = 100
 
 
 @dataclass(frozen=True)
-class Load:
-    """What is asked of the server: so many runs, of so many steps."""
+class Figure:
+    """Something measured: how, where, in which unit, and what it should be at least or at most."""
 
     title: str
-    runs: int
-    steps: int
+    setup: str
+    measure: Callable[[str], float]
     unit: str
+    target: float | None = None
+    at_most: bool = False
 
-    @property
-    def work(self) -> int:
-        return self.runs * self.steps
-
-
-LOADS = (
-    Load("1,000 steps in one run", 1, 1000, "steps/s"),
-    Load("100 steps in one run", 1, 100, "steps/s"),
-    Load("1,000 runs of one step", 1000, 1, "runs/s"),
-)
-SETUPS = ("in process", "http", "official sdk, http")
-KINDS = ("sync", "async")
-CHECKPOINTED = tuple(f"{kind}-checkpoint" for kind in KINDS)
-"""For ours alone, and where a run has more than one step."""
+    def verdict(self, value: float) -> str:
+        if self.target is None:
+            return ""
+        reached = value <= self.target if self.at_most else value >= self.target
+        sign = "<=" if self.at_most else ">="
+        return f"{sign} {self.target:6,.0f}  {'reached' if reached else 'MISSED'}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    print(f"{'':24}" + "".join(f"{setup:>20}" for setup in SETUPS))
-    for kind in KINDS:
-        for load in LOADS:
-            show(load, kind, SETUPS, rounds)
-    for kind in CHECKPOINTED:
-        for load in LOADS[:2]:
-            show(load, kind, SETUPS[:2], rounds)
+    parser.add_argument("--only", default="", help="measure what has this in its title or setup")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    print(f"load at the start: {load:.1f} on {os.cpu_count()} cores; medians of {options.rounds}")
+    for figure in FIGURES:
+        if options.only in f"{figure.title}, {figure.setup}":
+            show(figure, options.rounds)
 
 
-def show(load: Load, kind: str, setups: tuple[str, ...], rounds: int) -> None:
-    """Print one line of the table."""
-    figures = [statistics.median(measure(setup, load, kind, rounds)) for setup in setups]
-    cells = "".join(f"{figure:12.0f} {load.unit:7}" for figure in figures)
-    print(f"{load.title:24}{cells:{20 * len(SETUPS)}}  {kind}", flush=True)
+def show(figure: Figure, rounds: int) -> None:
+    """Print one line of the table, measured on one freshly started server."""
+    with running(figure.setup) as origin:
+        spent(origin, "sync", runs=20, steps=1)
+        value = statistics.median(figure.measure(origin) for _ in range(rounds))
+    print(
+        f"{figure.title:44}{figure.setup:20}{value:10,.1f} {figure.unit:10}{figure.verdict(value)}",
+        flush=True,
+    )
 
 
-def measure(setup: str, load: Load, kind: str, rounds: int) -> list[float]:
-    """Units of work a second, of each round on one freshly started server."""
-    with running(setup) as origin:
-        send(origin, Load("warm-up", 20, 1, ""), kind)
-        return [load.work / send(origin, load, kind) for _ in range(rounds)]
+# ---- runs
 
 
-def send(origin: str, load: Load, kind: str) -> float:
-    """Send the events of *load*; the seconds until their runs have ended."""
-    event = {"name": f"bench/{kind}", "data": {"steps": load.steps}}
-    ids = post(f"{origin}/e/bench", [event] * load.runs)["ids"]
-    deadline = time.monotonic() + RUN_SECONDS
-    while time.monotonic() < deadline:
-        time.sleep(0.2)
-        # The event that came last says when it is worth to look at all of them.
-        if ended(origin, ids[-1]):
-            break
-    return spent(origin, ids)
-
-
-def ended(origin: str, event_id: str) -> bool:
-    return all(run["status"] == "COMPLETED" for run in runs_of(origin, event_id))
-
-
-def spent(origin: str, ids: list[str]) -> float:
+def spent(origin: str, kind: str, *, runs: int, steps: int) -> float:
     """Seconds between the first run's start and the last one's end."""
-    starts, ends = [], []
-    for event_id in ids:
-        runs = runs_of(origin, event_id)
-        while any("endedAt" not in run for run in runs):
-            time.sleep(0.05)
-            runs = runs_of(origin, event_id)
-        assert runs, f"no function ran for {event_id}"
-        assert all(run["status"] == "COMPLETED" for run in runs), runs
-        starts += [moment(run["queuedAt"]) for run in runs]
-        ends += [moment(run["endedAt"]) for run in runs]
-    return max(ends) - min(starts)
+    ids = Events(origin).send([{"name": f"bench/{kind}", "data": {"steps": steps}}] * runs)
+    # The event that came last says when it is worth to look at all of them.
+    ended = ended_runs(origin, ids[-1])
+    for event_id in ids[:-1]:
+        ended += ended_runs(origin, event_id)
+    return max(moment(run["endedAt"]) for run in ended) - min(
+        moment(run["queuedAt"]) for run in ended
+    )
 
 
-def runs_of(origin: str, event_id: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = get(f"{origin}/v2/events/{event_id}/runs").get("data", [])
-    return found
+def speed(kind: str, *, runs: int = 1, steps: int = 1) -> Callable[[str], float]:
+    """Steps, or runs, a second."""
+    return lambda origin: runs * steps / spent(origin, kind, runs=runs, steps=steps)
 
 
-def moment(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+def duration(kind: str, *, steps: int) -> Callable[[str], float]:
+    return lambda origin: spent(origin, kind, runs=1, steps=steps)
 
 
-# ---- processes
+# ---- events
 
 
-@contextlib.contextmanager
-def running(setup: str) -> Iterator[str]:
-    """A server with a file database, and an app that is synced with it; the server's address."""
-    port, app_port = free_port(), free_port()
-    origin = f"http://127.0.0.1:{port}"
-    app = f"http://127.0.0.1:{app_port}/api/inngest"
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        command = ["-m", "inngest_contrib.devserver", "--port", str(port), "--no-poll"]
-        command += ["--db", f"{folder}/bench.db", "--log-level", "error"]
-        if setup == "in process":
-            command += ["--app", "benchmarks.engine_app:client"]
-        else:
-            target = "benchmarks.engine_app:asgi"
-            if setup.startswith("official"):
-                target = "benchmarks.engine_official:asgi"
-            serve = ["-m", "uvicorn", target, "--port", str(app_port), "--log-level", "error"]
-            stack.enter_context(process(serve, origin))
-            command += ["-u", app]
-        stack.enter_context(process(command, origin))
-        wait_for_app(origin)
-        yield origin
+def dispatch(percentile: int) -> Callable[[str], float]:
+    """Milliseconds from the moment an event is sent to the first line of its function."""
+    return lambda origin: statistics.quantiles(delays(origin), n=100)[percentile - 1]
 
 
-@contextlib.contextmanager
-def process(arguments: list[str], origin: str) -> Iterator[None]:
-    env = {**os.environ, "INNGEST_DEV": origin, "PYTHONPATH": str(ROOT)}
-    child = subprocess.Popen([sys.executable, *arguments], env=env, stdout=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        child.send_signal(signal.SIGTERM)
-        child.wait()
+def delays(origin: str) -> list[float]:
+    """One event each 5 ms, whatever becomes of those before."""
+    events, ids = Events(origin), []
+    began = time.perf_counter()
+    for number in range(RATE * SECONDS):
+        time.sleep(max(0.0, began + number / RATE - time.perf_counter()))
+        ids += events.send({"name": "bench/dispatch", "data": {"sent": time.time_ns()}})
+    ended_runs(origin, ids[-1])
+    return [ended_runs(origin, event_id)[0]["output"]["data"] / 1e6 for event_id in ids]
 
 
-def wait_for_app(origin: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            if get(f"{origin}/dev")["functions"]:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the app was not registered in time")
+def ingestion(origin: str) -> float:
+    """Events a second, sent by one client, each batch once the one before is stored."""
+    events, batch = Events(origin), [{"name": "bench/nobody", "data": {"n": 1}}] * BATCH
+    began = time.perf_counter()
+    for _ in range(BATCHES):
+        events.send(batch)
+    return BATCH * BATCHES / (time.perf_counter() - began)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def get(url: str) -> Any:
-    with urllib.request.urlopen(url) as reply:
-        return json.load(reply)
-
-
-def post(url: str, doc: object) -> Any:
-    request = urllib.request.Request(url, json.dumps(doc).encode(), method="POST")
-    with urllib.request.urlopen(request) as reply:
-        return json.load(reply)
+FIGURES = [
+    *(
+        Figure(
+            f"1,000 steps in one run, {kind}, checkpoints", setup, speed(mode, steps=1000), *unit
+        )
+        for setup, target in ((IN_PROCESS, 6000), (OVER_HTTP, 1000))
+        for kind in KINDS
+        for mode, unit in ((f"{kind}-checkpoint", ("steps/s", target)),)
+    ),
+    *(
+        Figure(f"1,000 steps in one run, {kind}", setup, speed(kind, steps=1000), "steps/s", target)
+        for setup, target in ((IN_PROCESS, 700), (OVER_HTTP, None), (OFFICIAL, None))
+        for kind in KINDS
+    ),
+    *(
+        Figure(f"1,000 runs of one step, {kind}", setup, speed(kind, runs=1000), "runs/s", target)
+        for setup, target in ((IN_PROCESS, 2000), (OVER_HTTP, 600), (OFFICIAL, None))
+        for kind in KINDS
+    ),
+    *(
+        Figure(
+            f"{n:,} parallel steps in one run", setup, duration("parallel", steps=n), "s", t, True
+        )
+        for setup in (IN_PROCESS, OVER_HTTP)
+        for n, t in ((200, 2), (1000, 15))
+    ),
+    *(
+        Figure(f"dispatch at {RATE} events/s, p{p}", setup, dispatch(p), "ms", t, True)
+        for setup in (IN_PROCESS, OVER_HTTP)
+        for p, t in ((50, 2), (99, 20))
+    ),
+    Figure("Event API, batches of 100", IN_PROCESS, ingestion, "events/s", 5000),
+]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from fastapi import FastAPI
 
 import inngest_contrib.fastapi
@@ -40,6 +43,17 @@ def sync_checkpoint(ctx: inngest.ContextSync) -> None:
 async def async_checkpoint(ctx: inngest.Context) -> None:
     for n in range(int(str(ctx.event.data["steps"]))):
         await ctx.step.run(f"step-{n}", aproduce)
+
+
+@client.create_function(fn_id="parallel", trigger=inngest.TriggerEvent(event="bench/parallel"))
+async def parallel_steps(ctx: inngest.Context) -> None:
+    count = int(str(ctx.event.data["steps"]))
+    await asyncio.gather(*(ctx.step.run(f"step-{n}", aproduce) for n in range(count)))
+
+
+@client.create_function(fn_id="dispatch", trigger=inngest.TriggerEvent(event="bench/dispatch"))
+async def dispatched(ctx: inngest.Context) -> int:
+    return time.time_ns() - int(str(ctx.event.data["sent"]))
 
 
 def produce() -> dict[str, object]:

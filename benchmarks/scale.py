@@ -28,7 +28,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
-from benchmarks.engine import ROOT, free_port, get, post, wait_for_app
+from benchmarks.engine_server import ROOT, free_port, get, post, wait_for_app
 from inngest_contrib.devserver.engine.commands import Changes
 from inngest_contrib.devserver.engine.ids import Ids
 from inngest_contrib.devserver.engine.state import (

@@ -29,7 +29,7 @@ def inngest_framework() -> Framework | None:
 
 @hookspec(firstresult=True)
 def inngest_transport(config: Config, kind: str) -> BlockingTransport | AsyncTransport | None:
-    """What carries our requests; kind is ``"blocking"`` or ``"async"``."""
+    """What carries our requests; kind is ``"blocking"``, ``"async"`` or ``"websocket"``."""
 
 
 @hookspec(firstresult=True)

@@ -23,6 +23,13 @@ FRAMEWORKS = "inngest.frameworks"
 """The entry-point group of adapters, which are loaded by name only."""
 
 
+API_VERSION = 1
+"""The plugin API of this version; a plugin that needs a newer one says so and is refused."""
+
+OLDEST_API_VERSION = 1
+"""The oldest plugin API that is still served."""
+
+
 @overload
 def hookimpl(function: F) -> F: ...
 

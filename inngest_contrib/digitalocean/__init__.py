@@ -1,0 +1,5 @@
+"""Inngest functions in a DigitalOcean Function."""
+
+from .adapter import serve
+
+__all__ = ["serve"]

@@ -50,7 +50,11 @@ SyncHandler = Callable[["ContextSync"], T]
 ConcurrencyByKind = Mapping[Literal["fn", "step"], list[Concurrency]]
 FailureHandler = Callable[["Context"], Awaitable[Any]] | Callable[["ContextSync"], Any]
 
-BUILTIN_PLUGINS = ("inngest_core.net.http", "inngest_core.flow.serializer")
+BUILTIN_PLUGINS = (
+    "inngest_core.net.http",
+    "inngest_core.connect.transport",
+    "inngest_core.flow.serializer",
+)
 
 
 class _Decorator:

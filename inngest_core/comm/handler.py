@@ -21,7 +21,7 @@ from ..function import Function, is_async
 from ..plugin.types import Framework
 from ..wire.http import CommRequest, CommResponse
 from ..wire.names import Header, Query, Streaming
-from ..wire.register import failure_config
+from ..wire.register import FunctionConfig, failure_config
 from ..wire.signing import hash_signing_key
 from .streaming import streamed
 
@@ -40,7 +40,8 @@ class CommHandler:
     functions: None serves everything created on the client, also what is created
     later. framework: the adapter, or its name on the wire. max_body: bytes. streaming: only
     acts on ``answer``. to_thread: awaited with a function and its argument, runs a blocking
-    function in a thread of the framework's choice. wait: what the thread that asks does
+    function in a thread of the framework's choice. trusted: requests come over a connection of
+    our own to the server, and need no signature. wait: what the thread that asks does
     while an async function runs on the background loop; is given what starts the function and
     returns a future, and returns its result.
     """
@@ -58,6 +59,7 @@ class CommHandler:
         serve_path: str | None = None,
         streaming: Streaming | None = None,
         to_thread: ToThread | None = None,
+        trusted: bool = False,
         wait: Wait | None = None,
     ) -> None:
         config = client.config
@@ -83,8 +85,21 @@ class CommHandler:
                 else enable_unauthed_sync
             ),
             max_body=max_body,
+            trusted=trusted,
         )
         self._refresh()
+
+    @property
+    def configs(self) -> list[FunctionConfig]:
+        """What every function registers, failure handlers included."""
+        self._refresh()
+        return self._site.configs
+
+    def blocks(self, function_id: str) -> bool | None:
+        """Whether the function of this id is blocking; None if none has it."""
+        self._refresh()
+        served = self._site.functions.get(function_id)
+        return None if served is None else served.blocking
 
     @property
     def max_body(self) -> int:
@@ -152,8 +167,7 @@ class CommHandler:
         """Whether the request runs a blocking function; None if it runs none."""
         if request.method != "POST":
             return None
-        served = self._site.functions.get(request.query.get(Query.FUNCTION_ID, ""))
-        return None if served is None else served.blocking
+        return self.blocks(request.query.get(Query.FUNCTION_ID, ""))
 
     def _refresh(self) -> None:
         """Serve what is on the client now: functions may be created after the endpoint."""

@@ -59,7 +59,11 @@ class Served:
 
 @dataclass(slots=True)
 class Site:
-    """One endpoint: what is served there, and how it presents itself."""
+    """
+    One endpoint: what is served there, and how it presents itself.
+
+    trusted: nothing arrives there but from the server itself, so nothing needs a signature.
+    """
 
     home: Home
     framework: str
@@ -71,6 +75,7 @@ class Site:
     public_path: str | None = None
     enable_unauthed_sync: bool = True
     max_body: int = DEFAULT_MAX_BODY
+    trusted: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -22,12 +22,13 @@ class FunctionConfig:
     opts: FunctionOpts
 
     def to_wire(self, url: str) -> dict[str, object]:
-        """The function object of a registration; *url* is the app's."""
+        """The function object of a registration; *url* is the app's, or that of a websocket."""
         step: dict[str, object] = {"id": "step", "name": "step"}
         if self.opts.retries is not None:
             step["retries"] = {"attempts": self.opts.retries}
         target = f"{url}?fnId={quote(self.id, safe='')}&stepId=step"
-        step["runtime"] = {"type": "http", "url": target}
+        kind = "ws" if url.startswith("ws") else "http"
+        step["runtime"] = {"type": kind, "url": target}
         return {
             **self.opts.to_wire(),
             "id": self.id,

@@ -419,3 +419,33 @@ def test_ops_are_words_of_the_protocol() -> None:
             for op in json.loads(response.body):
                 assert Opcode(op["op"])
                 assert op["userland"].keys() == {"id", "index"}
+
+
+# ---- requests that come over a connection of our own
+
+
+def test_what_comes_over_a_connection_of_ours_needs_no_signature() -> None:
+    client = new_client(is_production=True, signing_key="signkey-prod-12345678")
+
+    @client.create_function(fn_id="fn", trigger=ANY)
+    def function(ctx: Any) -> str:
+        return "done"
+
+    trusting = CommHandler(client=client, framework="connect", trusted=True)
+    assert trusting.answer_sync(post()).status == 200
+    assert CommHandler(client=client, framework="test").answer_sync(post()).status == 401
+
+
+def test_a_handler_tells_what_it_registers_and_what_blocks() -> None:
+    client = new_client()
+
+    def clean_up(ctx: Any) -> None: ...
+
+    @client.create_function(fn_id="fn", trigger=ANY, on_failure=clean_up)
+    async def function(ctx: Any) -> None: ...
+
+    handler = CommHandler(client=client, framework="connect")
+    assert [config.id for config in handler.configs] == ["app-fn", "app-fn-failure"]
+    assert handler.blocks("app-fn") is False
+    assert handler.blocks("app-fn-failure") is True
+    assert handler.blocks("app-other") is None

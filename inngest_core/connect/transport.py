@@ -1,0 +1,133 @@
+"""
+What carries frames: the types of a websocket transport, and the default one.
+
+The default is on the websockets library: a plugin like any other, asked last. The library is
+imported at the first connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import ConfigError, TransportError
+from ..plugin.types import hookimpl
+from ..wire.register import SDK_NAME
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""More than the state of any run."""
+CLOSE_SECONDS = 1.0
+
+
+class SocketClosed(TransportError):
+    """The other side has closed a websocket, or it broke."""
+
+
+class WebSocket(Protocol):
+    """One open websocket. It is used by one task at a time in each direction."""
+
+    async def send(self, data: bytes) -> None:
+        """Send a binary frame; SocketClosed if it cannot be sent."""
+
+    async def receive(self) -> bytes | str:
+        """The next frame, text if it is one of text; SocketClosed if none will come."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close it, within a second or two even if the other side is not there any more."""
+
+
+class WebSocketTransport(Protocol):
+    """Opens websockets, from any event loop."""
+
+    async def connect(self, url: str, *, subprotocol: str, timeout: float) -> WebSocket:
+        """An open websocket; TransportError if there is none within *timeout* seconds."""
+
+
+class WebsocketsTransport:
+    """Websockets of the library of that name."""
+
+    async def connect(self, url: str, *, subprotocol: str, timeout: float) -> LibrarySocket:
+        import asyncio
+
+        try:
+            from websockets.asyncio.client import connect
+            from websockets.exceptions import WebSocketException
+            from websockets.typing import Subprotocol
+        except ImportError as error:
+            raise missing("websockets") from error
+        try:
+            socket = await connect(
+                url,
+                subprotocols=[Subprotocol(subprotocol)],
+                user_agent_header=SDK_NAME,
+                open_timeout=timeout,
+                close_timeout=CLOSE_SECONDS,
+                # Heartbeats of our own see to that.
+                ping_interval=None,
+                max_size=MAX_FRAME_BYTES,
+                # What is sent is small, or JSON for one reader: not worth the time and the memory.
+                compression=None,
+            )
+        except (OSError, asyncio.TimeoutError, WebSocketException, ValueError) as error:
+            detail = str(error) or type(error).__name__
+            raise TransportError(f"no websocket at {_origin(url)}: {detail}") from error
+        return LibrarySocket(socket)
+
+
+class LibrarySocket:
+    """A websocket of the library."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        self._socket = socket
+        self._closed = ConnectionClosed
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._socket.send(data)
+        except self._closed as error:
+            raise _closed(error) from error
+
+    async def receive(self) -> bytes | str:
+        try:
+            return await self._socket.recv()
+        except self._closed as error:
+            raise _closed(error) from error
+
+    async def close(self, code: int, reason: str) -> None:
+        import asyncio
+
+        try:
+            await asyncio.wait_for(self._socket.close(code, reason), 2 * CLOSE_SECONDS)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            self._socket.transport.abort()
+
+
+def missing(name: str) -> ConfigError:
+    """The error of an installation without the extra."""
+    return ConfigError(
+        f"connect needs {name}, which is not installed; install the extra: "
+        "pip install 'inngest-core[connect]'"
+    )
+
+
+def _closed(error: Any) -> SocketClosed:
+    received = error.rcvd
+    if received is None:
+        return SocketClosed("the connection broke")
+    return SocketClosed(f"the gateway closed it, {received.code} {received.reason}".rstrip())
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
+
+
+@hookimpl(trylast=True)
+def inngest_transport(config: Any, kind: str) -> WebsocketsTransport | None:
+    """The transport of a client whose plugins offer no other."""
+    return WebsocketsTransport() if kind == "websocket" else None

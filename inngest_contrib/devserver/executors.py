@@ -12,7 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from inngest_contrib.devserver.engine.commands import Call, CallFailed, Replied
+from inngest_contrib.devserver.engine.commands import (
+    Call,
+    CallFailed,
+    CallPostponed,
+    Replied,
+)
 from inngest_contrib.devserver.engine.limits import MAX_REPLY, SECOND
 from inngest_contrib.devserver.signatures import Signer
 from inngest_core.wire.http import CommRequest, CommResponse
@@ -39,6 +44,26 @@ class Executor(Protocol):
 
     async def call(self, call: Call) -> Replied | CallFailed:
         """Make a call, and say what came of it."""
+        ...
+
+
+class ByWorkers(Protocol):
+    """Calls to workers that are connected. It stores what comes of them itself."""
+
+    async def call(self, call: Call) -> Replied | CallFailed | CallPostponed:
+        """Have a worker make a call; return once its outcome is stored."""
+        ...
+
+    def drop(self, job_id: str) -> None:
+        """Nobody waits for a call any more."""
+        ...
+
+    def drain(self, *, ending: bool = False) -> None:
+        """Ask all workers to connect anew."""
+        ...
+
+    async def close(self) -> None:
+        """Let all workers go."""
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import os
 import sqlite3
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 from inngest_contrib.devserver.engine.commands import (
     Call,
     CallFailed,
+    CallPostponed,
     Changes,
     Command,
     Effect,
@@ -34,7 +36,7 @@ from inngest_contrib.devserver.engine.commands import (
 )
 from inngest_contrib.devserver.engine.engine import Engine
 from inngest_contrib.devserver.engine.turn import Turn
-from inngest_contrib.devserver.executors import Handler, Http, InProcess
+from inngest_contrib.devserver.executors import ByWorkers, Handler, Http, InProcess
 from inngest_contrib.devserver.outbound import Outbound
 from inngest_contrib.devserver.reads import Reads
 from inngest_contrib.devserver.reports import Reports
@@ -130,6 +132,8 @@ class Server:
         self._in_process = InProcess(signer)
         self._http = Http(signer)
         self._outbound = Outbound()
+        self.workers: ByWorkers | None = None
+        """Those that are connected, where there is a way to connect."""
         self.timings = Timings()
         self._inbox: list[_Asked] = []
         self._calls: set[asyncio.Task[None]] = set()
@@ -194,6 +198,8 @@ class Server:
         if self._retaining is not None:
             self._retaining.cancel()
             await asyncio.wait([self._retaining])
+        if self.workers is not None:
+            self.workers.drain(ending=True)
         if self._calls:
             await asyncio.wait(self._calls, timeout=grace)
         await self._come_to_rest()
@@ -203,6 +209,8 @@ class Server:
         await asyncio.gather(*self._calls, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
+        if self.workers is not None:
+            await self.workers.close()
         await self._http.close()
         await self._outbound.close()
         if self._checkpointing is not None:
@@ -241,6 +249,11 @@ class Server:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._post(_Asked(command, answer))
         return await answer
+
+    def post(self, command: Command) -> None:
+        """Apply a command soon; nobody waits for its result."""
+        if self._open:
+            self._post(_Asked(command, None))
 
     def _take_report(self, report: Report, answer: Answer) -> None:
         if self._open:
@@ -399,11 +412,15 @@ class Server:
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Call):
-                self._begin(self._call(effect))
+                self._begin(
+                    self._call(effect) if effect.target is None else self._hand_over(effect)
+                )
             elif isinstance(effect, Fetch):
                 self._begin(self._fetch(effect))
             elif isinstance(effect, Warn):
                 _log.warning("%s", effect.message)
+            elif self.workers is not None:
+                self.workers.drop(effect.job_id)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -419,6 +436,18 @@ class Server:
         outcome = await executor.call(call)
         self.timings.note(time.perf_counter() - began, failed=isinstance(outcome, CallFailed))
         self._post(_Asked(outcome, None))
+
+    async def _hand_over(self, call: Call) -> None:
+        """Have a worker make a call."""
+        if self.workers is None:
+            self.post(CallPostponed(call.job_id, "connect_no_healthy_connection"))
+            return
+        began = time.perf_counter()
+        # Stopped in the middle, it is made again at the next start.
+        with contextlib.suppress(ServerStopped):
+            outcome = await self.workers.call(call)
+            took = time.perf_counter() - began
+            self.timings.note(took, failed=isinstance(outcome, CallFailed))
 
     def _arm(self) -> None:
         due = self._engine.next_due() if self._calling else None

@@ -23,6 +23,7 @@ import uvicorn
 from inngest_contrib.devserver import cron
 from inngest_contrib.devserver.api.app import build
 from inngest_contrib.devserver.api.context import Api
+from inngest_contrib.devserver.connect.times import REAL, Times
 from inngest_contrib.devserver.discovery import IN_PROCESS_URL, Discovery
 from inngest_contrib.devserver.errors import AppNotLoaded, CannotListen, KeysRefused
 from inngest_contrib.devserver.expressions import ExpressionError, Expressions
@@ -81,6 +82,8 @@ class Options:
     signing_key: str | None = field(default=None, repr=False)
     """Bare hex; with it the server asks everyone for a key."""
     event_keys: tuple[str, ...] = field(default=(), repr=False)
+    connect_times: Times = REAL
+    """The intervals of the workers that are connected."""
 
 
 async def serve(
@@ -120,6 +123,7 @@ async def _serve(
 ) -> None:
     api = Api(server, expressions, __version__, _start_options(options), keys)
     api.metrics = Metrics(server)
+    api.connect_times = options.connect_times
     any_host = not is_loopback(options.host)
     if any_host and keys.signing is None:
         logger.warning("Other machines can reach this server, and it asks nobody for a key.")

@@ -35,6 +35,7 @@ from inngest_contrib.devserver.api.context import Api, Handler
 from inngest_contrib.devserver.api.gate import Gate
 from inngest_contrib.devserver.api.guard import Guard
 from inngest_contrib.devserver.api.replies import V2_PREFIXES, from_error
+from inngest_contrib.devserver.connect import doors
 from inngest_contrib.devserver.keys import Keys
 
 # The routes are tried in this order: events come first, because they come most.
@@ -70,6 +71,10 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/v1/realtime/publish/tee", realtime.tee),
     ("GET", "/v1/realtime/sse", realtime.listen),
     ("GET", realtime.CONNECT, realtime.refuse_plain),
+    ("POST", "/v0/connect/start", doors.start),
+    ("POST", "/v0/connect/flush", doors.flush),
+    ("POST", "/v0/connect/drain", doors.drain),
+    ("GET", "/v0/connect/envs/{env}/conns", doors.connections),
     ("GET", "/health", pages.health),
     ("GET", "/dev", pages.dev),
     ("GET", "/metrics", metrics.answer),
@@ -110,7 +115,11 @@ def build(
 ) -> ASGIApp:
     """Return the ASGI app that answers for a server."""
     starlette = Starlette(
-        routes=[*_routes(api), WebSocketRoute(realtime.CONNECT, realtime.Connect(api))],
+        routes=[
+            *_routes(api),
+            WebSocketRoute(realtime.CONNECT, realtime.Connect(api)),
+            WebSocketRoute(doors.GATEWAY, doors.Connect(api)),
+        ],
         exception_handlers={HTTPException: _answer_routing},
     )
     # A redirect would make clients send again, or not at all; a wrong path is told instead.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from inngest_contrib.devserver.api.replies import ApiError
+from inngest_contrib.devserver.connect.times import REAL, Times
 from inngest_contrib.devserver.events import EventRefused, read_json
 from inngest_contrib.devserver.expressions import Expressions
 from inngest_contrib.devserver.keys import Keys
@@ -20,6 +21,9 @@ from inngest_contrib.devserver.realtime import Hub
 from inngest_contrib.devserver.tokens import Tokens
 from inngest_contrib.devserver.views import AppView, FunctionView, RunView
 from inngest_core.wire.ids import is_ulid
+
+if TYPE_CHECKING:
+    from inngest_contrib.devserver.connect.driver import Workers
 
 MAX_BODY = 64 * 1024 * 1024
 
@@ -37,6 +41,9 @@ class Api:
     """Who listens to realtime messages."""
     tokens: Tokens = field(default_factory=Tokens)
     metrics: Metrics | None = None
+    workers: Workers | None = None
+    """Who is connected; there once the first worker has asked where to connect."""
+    connect_times: Times = REAL
 
     @property
     def reads(self) -> Reads:

@@ -264,6 +264,25 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         errors=(426,),
         open=True,
     ),
+    ("POST", "/v0/connect/start"): Operation(
+        summary="A worker asks where to connect (protobuf)",
+        answers={200: None},
+        errors=(400, 413, 501, 503),
+    ),
+    ("POST", "/v0/connect/flush"): Operation(
+        summary="A worker hands in a reply that was not acknowledged (protobuf)",
+        answers={200: None},
+        errors=(400, 413, 501, 503),
+    ),
+    ("POST", "/v0/connect/drain"): Operation(
+        summary="Ask all workers to connect anew",
+        answers={200: object_of("data")},
+    ),
+    ("GET", "/v0/connect/envs/{env}/conns"): Operation(
+        summary="The workers that are connected",
+        query=("app_id",),
+        answers={200: object_of("data", data=list_of(object_of("id instance_id status")))},
+    ),
     ("GET", "/health"): Operation(
         summary="Whether the server is up",
         answers={200: object_of("status message", status=NUMBER, message=STRING)},

@@ -50,6 +50,7 @@ MAYBE_STRING: Schema = {"type": ["string", "null"]}
 NAME: Schema = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
 
 PARAMETERS: Mapping[str, Schema] = {
+    "app_id": STRING,
     "appId": STRING,
     "channel": STRING,
     "cursor": STRING,
@@ -75,7 +76,7 @@ PARAMETERS: Mapping[str, Schema] = {
 }
 SHOWN = {"pageSize": "limit"}
 """The parameters that are called otherwise: both interfaces have a limit, with different bounds."""
-PATH_PARAMETERS: Mapping[str, Schema] = {"id": ID, "rest": NAME}
+PATH_PARAMETERS: Mapping[str, Schema] = {"env": NAME, "id": ID, "rest": NAME}
 
 EVENT_IN: Schema = object_of(
     "name",

@@ -22,6 +22,7 @@ from inngest_contrib.devserver.api.gql.shapes import (
     run_shape,
 )
 from inngest_contrib.devserver.api.gql.spans import output_of, trace_of, trigger_of
+from inngest_contrib.devserver.api.gql.workers import find_worker, find_workers, worker_shape
 from inngest_contrib.devserver.views import EventView, RunView
 from inngest_core.wire.time import parse_instant
 
@@ -215,8 +216,31 @@ def _place(cursor: list[Any] | None) -> tuple[int, str] | None:
 # --- workers --------------------------------------------------------------------------------
 
 
-def _worker_connections(info: Any, **wish: Any) -> Shape:
-    return {**_connection([], more=False, began=None), "totalCount": 0}
+def _worker_connections(
+    info: Any, first: int, after: str | None = None, orderBy: Any = None, filter: Any = None
+) -> Shape:
+    wish, order = filter or {}, (orderBy or [{"field": "CONNECTED_AT", "direction": "DESC"}])[0]
+    app_ids = None if wish.get("appIDs") is None else [str(one) for one in wish["appIDs"]]
+    found = find_workers(
+        info.context.api,
+        statuses=wish.get("status"),
+        app_ids=app_ids,
+        time_field=wish.get("timeField") or "CONNECTED_AT",
+        since=_moment(wish, "from"),
+        until=_moment(wish, "until"),
+        order=order["field"],
+        ascending=order["direction"] == "ASC",
+    )
+    limit, keys = _page_size(first), [str(one.link) for one in found]
+    begin = keys.index(place[0]) + 1 if (place := _read_cursor(after)) and place[0] in keys else 0
+    shown = found[begin : begin + limit]
+    edges = [(str(one.link), worker_shape(info.context.api, one, app_ids)) for one in shown]
+    page = _connection(edges, more=len(found) > begin + limit, began=after)
+    return {**page, "totalCount": len(found)}
+
+
+def _worker_connection(info: Any, connectionId: str) -> Shape | None:
+    return find_worker(info.context.api, str(connectionId))
 
 
 QUERIES = {
@@ -234,5 +258,5 @@ QUERIES = {
     "runTraceSpanOutputByID": _span_output,
     "runTrigger": _run_trigger,
     "workerConnections": _worker_connections,
-    "workerConnection": lambda info, connectionId: None,
+    "workerConnection": _worker_connection,
 }

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from .function import Function
     from .groups import Group, GroupSync
     from .middleware import Middleware, MiddlewareSync
+    from .plugin.frameworks import framework, frameworks
     from .plugin.types import (
         Cipher,
+        Framework,
         Serializer,
         StepInfo,
         StepMemos,
@@ -154,8 +156,9 @@ _HOMES = {
     "flow.serializer": "PydanticSerializer",
     "function": "Function",
     "middleware": "Middleware MiddlewareSync",
+    "plugin.frameworks": "framework frameworks",
     "plugin.types": (
-        "Cipher Serializer StepInfo StepMemos TransformOutputResult TransformOutputStepInfo "
+        "Cipher Framework Serializer StepInfo StepMemos TransformOutputResult TransformOutputStepInfo "
         "hookimpl"
     ),
     "result": "Err Ok Outcome Paused",

@@ -26,6 +26,12 @@ class Difference:
 
 
 ATTEMPTS = [["500"]] * 5
+NO_JSON = {
+    "code": "unknown",
+    "message": "Expecting value: line 1 column 1 (char 0)",
+    "name": "JSONDecodeError",
+}
+PROBE = "a trust probe is answered with 500"
 CAUSE = "keeps the cause of an error"
 NOT_JSON = "is not JSON is not retried"
 DIFFERENCES: dict[str, Difference] = {
@@ -117,6 +123,28 @@ DIFFERENCES: dict[str, Difference] = {
     "an address with a slash at its end on flask": Difference(
         {"status": 404, "body": None}, "slash at its end"
     ),
+    "an address with a slash at its end on tornado": Difference(
+        {"status": 404, "body": None}, "slash at its end"
+    ),
+    "a call in dev mode on tornado": Difference(
+        {
+            "headers": {
+                "content-type": "text/html; charset=UTF-8, application/json",
+                "x-inngest-expected-server-kind": "dev",
+                "x-inngest-framework": "<adapter>",
+                "x-inngest-req-version": "2",
+            }
+        },
+        "two types of content",
+    ),
+    "a call of no function on digitalocean": Difference({"status": 400}, "with 400"),
+    "trust probe on digitalocean": Difference(
+        {"status": 500, "body": NO_JSON, "signed": False}, PROBE
+    ),
+    "unsigned trust probe on digitalocean": Difference(
+        {"status": 500, "message": NO_JSON["message"]}, PROBE
+    ),
+    "trust probe in dev mode on digitalocean": Difference({"status": 500, "body": NO_JSON}, PROBE),
     "a refused registration": Difference({"status": 200}, "A refused registration"),
     "a_line_is_logged_once on fastapi sync": Difference(
         {

@@ -37,11 +37,11 @@ class Kit:
 
     def can(self, adapter: str, colour: str) -> bool:
         """Tell whether it serves functions of this colour on this framework here."""
-        return self is OURS or FLASK_AWAITS or (adapter, colour) != ("flask", "async")
+        return self is OURS or colour == "sync" or adapter in OFFICIAL_AWAITS
 
-    def serve(self, adapter: str) -> Callable[..., None]:
+    def serve(self, adapter: str) -> Callable[..., Any]:
         """The `serve` of a framework."""
-        found: Callable[..., None] = self.module(adapter).serve
+        found: Callable[..., Any] = self.module(adapter).serve
         return found
 
 
@@ -56,6 +56,8 @@ OURS = Kit(
         "experimental.remote_state_middleware": "inngest_contrib.remote_state",
         "fastapi": "inngest_contrib.fastapi",
         "flask": "inngest_contrib.flask",
+        "tornado": "inngest_contrib.tornado",
+        "digitalocean": "inngest_contrib.digitalocean",
     },
 )
 OFFICIAL = Kit(
@@ -69,9 +71,13 @@ OFFICIAL = Kit(
         "experimental.remote_state_middleware": "inngest.experimental.remote_state_middleware",
         "fastapi": "inngest.fast_api",
         "flask": "inngest.flask",
+        "tornado": "inngest.tornado",
+        "digitalocean": "inngest.digital_ocean",
     },
 )
 OFFICIAL_IS_HERE = importlib.util.find_spec("inngest") is not None
-# Its Flask adapter serves async functions by what `flask[async]` brings.
+# Its Flask adapter serves async functions by what `flask[async]` brings; those for Tornado and
+# DigitalOcean serve none.
 FLASK_AWAITS = importlib.util.find_spec("asgiref") is not None
+OFFICIAL_AWAITS = ("fastapi", "flask") if FLASK_AWAITS else ("fastapi",)
 KITS = (OURS, OFFICIAL) if OFFICIAL_IS_HERE else (OURS,)

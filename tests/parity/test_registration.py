@@ -11,7 +11,7 @@ import pytest
 
 from tests.contrib.devserver.live import Call, Reply, StandIn, stand_in
 
-from .adapters import ADAPTERS, WIRE_NAMES
+from .adapters import ADAPTERS, ADDRESS_ENDS, WIRE_NAMES
 from .differences import expected_of
 from .kits import KITS, Kit
 
@@ -191,7 +191,7 @@ def test_what_surrounds_the_functions(kit: Kit, adapter: str) -> None:
     sdk = document.pop("sdk")
     assert call.path == "/fn/register"
     assert url.startswith("http://127.0.0.1:")
-    assert url.endswith("/api/inngest")
+    assert url.endswith(ADDRESS_ENDS.get(adapter, "/api/inngest"))
     assert sdk.startswith("py:v")
     wanted = {
         "appname": "shop",
@@ -229,32 +229,42 @@ def test_the_headers_of_a_registration(kit: Kit) -> None:
 
 
 PLACES = {
-    "an origin": ({"serve_origin": "https://shop.test"}, "https://shop.test/api/inngest"),
-    "an origin without a scheme": ({"serve_origin": "shop.test"}, "https://shop.test/api/inngest"),
+    "an origin": ({"serve_origin": "https://shop.test"}, "https://shop.test", "/api/inngest"),
+    "an origin without a scheme": (
+        {"serve_origin": "shop.test"},
+        "https://shop.test",
+        "/api/inngest",
+    ),
     "an origin with a port": (
         {"serve_origin": "http://shop.test:8000"},
-        "http://shop.test:8000/api/inngest",
+        "http://shop.test:8000",
+        "/api/inngest",
     ),
-    "a path": ({"serve_path": "/other"}, "/other"),
-    "a public path": ({"public_path": "/seen/here"}, "/seen/here"),
+    "a path": ({"serve_path": "/other"}, "", "/other"),
+    "a public path": ({"public_path": "/seen/here"}, "", "/seen/here"),
     "both": (
         {"serve_origin": "https://shop.test", "serve_path": "/other"},
-        "https://shop.test/other",
+        "https://shop.test",
+        "/other",
     ),
-    "a path and a public path": ({"serve_path": "/other", "public_path": "/seen"}, "/seen"),
+    "a path and a public path": ({"serve_path": "/other", "public_path": "/seen"}, "", "/seen"),
 }
+"""Options, and the origin and path that are registered; an origin is empty where it is any."""
 
 
 @pytest.mark.parametrize("kit", KITS, ids=lambda kit: kit.name)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize("place", PLACES)
 def test_where_an_app_says_it_is(kit: Kit, adapter: str, place: str) -> None:
-    options, expected = PLACES[place]
+    options, origin, path = PLACES[place]
     document = registered(kit, {}, adapter, **options).json
     (step,) = document["functions"][0]["steps"].values()
-    assert document["url"].endswith(expected)
-    assert step["runtime"]["url"].endswith(f"{expected}?fnId=shop-fn&stepId=step")
-    assert document["url"].startswith(expected) or expected.startswith("/")
+    end = ADDRESS_ENDS.get(adapter, path) if path == "/api/inngest" else path
+    assert document["url"].startswith(origin)
+    assert document["url"].endswith(end)
+    assert step["runtime"]["url"] == f"{document['url']}?fnId=shop-fn&stepId=step"
+    if origin and end == path:
+        assert document["url"] == f"{origin}{path}"
 
 
 @pytest.mark.parametrize("kit", KITS, ids=lambda kit: kit.name)

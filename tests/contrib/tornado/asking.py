@@ -1,10 +1,12 @@
-"""Requests to a Tornado app over a socket: its own server, and a client on the same loop."""
+"""A Tornado app on its own server: asked on the same loop, or hosted in a thread."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
@@ -26,6 +28,27 @@ async def listening(app: Application, **options: Any) -> AsyncIterator[str]:
     finally:
         server.stop()
         await server.close_all_connections()
+
+
+@contextmanager
+def hosted(app: Application) -> Iterator[str]:
+    """Serve an app for a block, in a thread with a loop of its own; give the origin."""
+    started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def run() -> None:
+        ending = asyncio.Event()
+        async with listening(app) as origin:
+            started.set_result((origin, asyncio.get_running_loop(), ending))
+            await ending.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    origin, loop, ending = started.result(timeout=30)
+    try:
+        yield origin
+    finally:
+        loop.call_soon_threadsafe(ending.set)
+        thread.join()
 
 
 def ask_all(app: Application, asked: Sequence[Asked], **options: Any) -> list[Answered]:

@@ -23,8 +23,7 @@ import pluggy
 from ..env import Config, option_name
 from ..errors import ConfigError
 from ..version import VERSION
-from . import specs
-from .hooks import HookFailed, Hooks
+from .hooks import HookFailed, Hooks, new_manager
 from .types import API_VERSION, OLDEST_API_VERSION, PROJECT
 
 _log = logging.getLogger("inngest")
@@ -86,13 +85,13 @@ class Loaded:
 
     def _add_given(self, plugin: Any) -> None:
         name = name_of(plugin)
-        instance = _instance(plugin, name)
-        if known := self.manager.get_name(instance):
+        known = self.manager.get_name(plugin)
+        if known is not None:
             # An installed one, or one that is given twice: it stands where it is given first.
-            self.manager.unregister(instance)
+            self.manager.unregister(plugin)
             self._named.add(known)
         try:
-            self._register(instance, known or self._free(name))
+            register(self.manager, plugin, known or self._free(name))
         except pluggy.PluginValidationError as error:
             raise ConfigError(f'plugins: "{name}" is not a plugin of ours: {error}') from error
 
@@ -108,23 +107,11 @@ class Loaded:
     def _add_installed(self, point: metadata.EntryPoint) -> None:
         found = self.installed[point.name] = Found(point)
         try:
-            self._register(_instance(point.load(), point.name), point.name)
+            register(self.manager, point.load(), point.name)
         except Exception as error:
             self._report(point, error)
         else:
             self._trace(found)
-
-    def _register(self, plugin: Any, name: str) -> None:
-        """Register one plugin; where one of its hooks is none of ours, take all of it out again."""
-        _require_api(plugin)
-        try:
-            self.manager.register(plugin, name=name)
-            self.manager.check_pending()
-            _require_no_wrapper(self.manager, plugin)
-        except pluggy.PluginValidationError:
-            if self.manager.is_registered(plugin):
-                self.manager.unregister(plugin)
-            raise
 
     def _report(self, point: metadata.EntryPoint, error: Exception) -> None:
         """Tell that an installed plugin fails; raises if somebody has asked for it."""
@@ -180,11 +167,26 @@ def installed(group: str = PROJECT) -> list[metadata.EntryPoint]:
     return sorted(metadata.entry_points(group=group), key=lambda one: (one.name, one.value))
 
 
-def new_manager() -> pluggy.PluginManager:
-    """A manager that knows our hooks and no plugin."""
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(specs)
-    return manager
+def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
+    """
+    Register one plugin; where one of its hooks is none of ours, take all of it out again.
+
+    Raises ConfigError and PluginValidationError.
+    """
+    if inspect.isclass(plugin):
+        raise ConfigError(
+            f'plugin "{name}" is the class {plugin.__qualname__}, not an instance of it; '
+            "name an instance or a module"
+        )
+    _require_api(plugin)
+    try:
+        manager.register(plugin, name=name)
+        manager.check_pending()
+        _require_no_wrapper(manager, plugin)
+    except pluggy.PluginValidationError:
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
+        raise
 
 
 def why_unwanted(config: Config, name: str) -> str | None:
@@ -251,15 +253,6 @@ def _require_no_wrapper(manager: pluggy.PluginManager, plugin: Any) -> None:
             if one.plugin is plugin and (one.wrapper or one.hookwrapper):
                 why = f"{caller.name} cannot be wrapped; offer a middleware instead"
                 raise pluggy.PluginValidationError(plugin, why)
-
-
-def _instance(plugin: Any, name: str) -> Any:
-    if inspect.isclass(plugin):
-        raise ConfigError(
-            f'plugin "{name}" is the class {plugin.__qualname__}, not an instance of it; '
-            "name an instance or a module"
-        )
-    return plugin
 
 
 def _imported(path: str) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 import pluggy
 
 from ..errors import ConfigError
+from . import specs
+from .types import PROJECT
 
 Tell = Callable[[str], None]
 
@@ -23,6 +25,13 @@ class HookFailed(ConfigError):
         super().__init__(f'plugin "{plugin}" failed in {hook}: {why}')
         self.plugin = plugin
         self.hook = hook
+
+
+def new_manager() -> pluggy.PluginManager:
+    """A manager that knows our hooks and no plugin."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(specs)
+    return manager
 
 
 class Hooks:

@@ -13,7 +13,7 @@ import inngest_core as inngest
 from inngest_core import ConfigError, Inngest, hookimpl
 from inngest_core.cli import build
 from inngest_core.plugin import specs
-from inngest_core.plugin.finding import new_manager
+from inngest_core.plugin.hooks import new_manager
 from inngest_core.plugin.types import Framework
 
 from ..flow.wiring import Server, ask, call_of, client_of, document

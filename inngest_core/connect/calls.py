@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,29 +33,22 @@ Finished = Callable[[str, "bytes | None"], None]
 _STATUS = {200: pb.DONE, 206: pb.NOT_COMPLETED}
 
 
-@dataclass(frozen=True, slots=True)
-class App:
-    """One client's functions. blocking: of each function's id, whether it blocks."""
-
-    handler: CommHandler
-    blocking: Mapping[str, bool]
-
-
 @dataclass(slots=True)
 class Calls:
     """
     Runs functions where they belong.
 
-    finished: told the id and the encoded reply of each request, or None where it was cancelled;
-    from any thread. threads: of the pool. ``open`` is called on the loop of the async functions.
+    apps: by their ids. finished: told, in any thread, the id and the encoded reply of each
+    request, or None where it was cancelled. threads: how many the pool may have.
     """
 
-    apps: Mapping[str, App]
+    apps: Mapping[str, CommHandler]
     finished: Finished
     threads: int | None
     _pool: ThreadPoolExecutor | None = None
     _home: Mailbox = field(default_factory=Mailbox)
     _context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    _busy: set[str] = field(default_factory=set)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def open(self) -> None:
@@ -68,7 +61,7 @@ class Calls:
         app = self.apps.get(request.app_name)
         if app is None:
             self.finished(request.request_id, _refusal(request, self.apps))
-        elif app.blocking.get(request.function_slug, False):
+        elif app.blocks(request.function_slug):
             self._threads().submit(self._context.copy().run, self._block, app, request)
         else:
             self._home.post(self._begin, app, request)
@@ -77,39 +70,44 @@ class Calls:
         """Cancel a call, if it is of an async function; a thread cannot be stopped."""
         self._home.post(self._cancel, request_id)
 
-    def close(self) -> None:
-        """Cancel what still runs on the loop, from there, and let go of the threads."""
+    def abandon(self) -> None:
+        """Cancel what still runs; on the loop of the async functions."""
         for task in self._tasks.values():
             task.cancel()
+
+    def close(self) -> None:
+        """Let go of the threads. One in which a function runs goes on until that has ended."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(wait=not self._busy, cancel_futures=True)
 
     # ---- in a thread of the pool
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="inngest-connect")
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="inngest-call")
         return self._pool
 
-    def _block(self, app: App, request: Request) -> None:
+    def _block(self, app: CommHandler, request: Request) -> None:
         reply: bytes | None = None
+        self._busy.add(request.request_id)
         try:
-            reply = encode(request, app.handler.answer_sync(to_request(request)))
+            reply = encode(request, app.answer_sync(to_request(request)))
         finally:
+            self._busy.discard(request.request_id)
             self.finished(request.request_id, reply)
 
     # ---- on the loop of the async functions
 
-    def _begin(self, app: App, request: Request) -> None:
+    def _begin(self, app: CommHandler, request: Request) -> None:
         loop = asyncio.get_running_loop()
         # A task takes its context variables from where it is made.
         task = self._context.copy().run(loop.create_task, self._await(app, request))
         self._tasks[request.request_id] = task
 
-    async def _await(self, app: App, request: Request) -> None:
+    async def _await(self, app: CommHandler, request: Request) -> None:
         reply: bytes | None = None
         try:
-            reply = encode(request, await app.handler.answer(to_request(request)))
+            reply = encode(request, await app.answer(to_request(request)))
         finally:
             del self._tasks[request.request_id]
             self.finished(request.request_id, reply)
@@ -183,7 +181,7 @@ def _error(request: Request, error: InngestError, *, retry: bool) -> bytes:
     return _reply(request, error.status, body, {Header.NO_RETRY: no_retry})
 
 
-def _refusal(request: Request, apps: Mapping[str, App]) -> bytes:
+def _refusal(request: Request, apps: Iterable[str]) -> bytes:
     served = ", ".join(apps)
     error = InngestError(f'this worker has no app "{request.app_name}"; it has: {served}')
     return _error(request, error, retry=True)

@@ -89,6 +89,8 @@ class Worker:
         limit: int | None = None,
     ) -> None:
         self.state = ConnectionState.CONNECTING
+        self.connection_id: str | None = None
+        """Of the connection that is ready, else of the last that was or the first to come."""
         self._introduction = introduction
         self._random = random
         self._jobs = Jobs(limit)
@@ -114,12 +116,6 @@ class Worker:
         self._effects: list[Effect] = []
 
     # ---- what is to be seen
-
-    @property
-    def connection_id(self) -> str | None:
-        """The id of the connection that is ready, else of the one to come."""
-        link = self._current or self._next
-        return link.start.connection_id if link and link.start else None
 
     def snapshot(self, now: float) -> Snapshot:
         """How it is."""
@@ -315,6 +311,7 @@ class Worker:
 
     def _open(self, link: Link, response: pb.StartResponse) -> None:
         link.start = response
+        self.connection_id = self.connection_id or response.connection_id
         self._enter(link, Phase.OPENING)
         self._effects.append(Open(link.id, response.gateway_endpoint))
 
@@ -335,6 +332,7 @@ class Worker:
     def _ready(self, link: Link, payload: bytes) -> None:
         """The link carries everything from now on."""
         self._intervals = self._read_intervals(payload)
+        self.connection_id = link.start.connection_id if link.start else None
         self._enter(link, Phase.READY)
         # Not earlier: a heartbeat may overtake, in the server, the news that this one is ready.
         link.heartbeat_at = self._clock + self._intervals.heartbeat
@@ -565,6 +563,7 @@ class Worker:
     def _begin_closing(self) -> None:
         self._become(ConnectionState.CLOSING)
         self._closing = True
+        self._note(logging.INFO, "closing; calls in progress: %d", len(self._jobs))
         if self._current is not None:
             self._pause(self._current)
 

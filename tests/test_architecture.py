@@ -83,6 +83,7 @@ CONTRIB = {"", "comm", "plugin", "plugin.types", "settings"}
 CONTRIB_EXTRA: dict[str, set[str]] = {
     "django": {"cli"},
     "flask": {"cli"},
+    "flask": {"cli"},
     "devserver": {"wire", "connect", "version"},
     "testing": {"wire"},
 }

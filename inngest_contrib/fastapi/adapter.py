@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.routing import Route
 
-from inngest_core import CommHandler, Function, Inngest, Streaming
+from inngest_core import CommHandler, ConfigError, Function, Inngest, Streaming
 
 from ..asgi import InngestApp
 
@@ -45,8 +45,21 @@ def serve(
         streaming=streaming,
     )
     handler.require_key()
-    endpoint = InngestApp(handler, Request)
-    path = "/" + (serve_path or client.config.serve_path or DEFAULT_PATH).strip("/")
+    path = path_of(serve_path or client.config.serve_path)
+    if any(getattr(route, "path", None) == path for route in app.router.routes):
+        raise ConfigError(
+            f'serve_path: "{path}" is served by this app already; give one of the two another'
+        )
+    app.router.routes.extend(routes_of(path, InngestApp(handler, Request)))
+
+
+def path_of(serve_path: str | None) -> str:
+    """The route: what was chosen, else the usual one."""
+    return "/" + (serve_path or DEFAULT_PATH).strip("/")
+
+
+def routes_of(path: str, endpoint: Any) -> list[Route]:
+    """The routes of an endpoint, an ASGI app: without and with a slash at their end."""
     # A redirect to the other form would be followed with a second POST.
-    for form in dict.fromkeys((path, path.rstrip("/") + "/")):
-        app.router.routes.append(Route(form, endpoint=endpoint, include_in_schema=False))
+    forms = dict.fromkeys((path, path.rstrip("/") + "/"))
+    return [Route(form, endpoint=endpoint, include_in_schema=False) for form in forms]

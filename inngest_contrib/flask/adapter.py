@@ -6,21 +6,21 @@ Async functions run on the client's one background loop, not on a loop per reque
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wsgi import get_input_stream
 
-from inngest_core import CommHandler, Function, Inngest
+from inngest_core import CommHandler, ConfigError, Function, Inngest
 from inngest_core.comm import CommRequest, CommResponse
+
+from .. import wsgi
 
 FRAMEWORK = "flask"
 DEFAULT_PATH = "/api/inngest"
 # The core answers the methods that it does not know, as JSON.
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 def serve(
@@ -50,38 +50,47 @@ def serve(
         serve_path=serve_path,
     )
     handler.require_key()
+    path = path_of(client, serve_path)
+    require_free(app, path)
+    endpoint = f"inngest:{client.app_id}:{path}"
+    app.add_url_rule(path, endpoint, view_of(handler), **RULE)
+
+
+RULE: dict[str, Any] = {
+    "methods": METHODS,
+    "provide_automatic_options": False,
+    "strict_slashes": False,
+}
+"""How our rule differs from others."""
+
+
+def path_of(client: Inngest, serve_path: str | None) -> str:
+    """The route: the option, else the variable, else the usual one."""
+    return "/" + (serve_path or client.config.serve_path or DEFAULT_PATH).strip("/")
+
+
+def require_free(app: Flask, path: str) -> None:
+    """Raise ConfigError where another rule of the app has the path: only one would be asked."""
+    if any(rule.rule == path for rule in app.url_map.iter_rules()):
+        raise ConfigError(
+            f'serve_path: "{path}" is served by this app already; give one of the two another'
+        )
+
+
+def view_of(handler: CommHandler) -> Callable[[], Response]:
+    """The view through which *handler* answers."""
 
     def inngest_view() -> Response:
         # The request itself: async functions run in another thread, where the proxy is empty.
         received = request._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy's
         return from_response(handler.answer_sync(to_request(received, handler.max_body)))
 
-    path = "/" + (serve_path or client.config.serve_path or DEFAULT_PATH).strip("/")
-    app.add_url_rule(
-        path,
-        endpoint=f"inngest:{client.app_id}:{path}",
-        view_func=inngest_view,
-        methods=_METHODS,
-        provide_automatic_options=False,
-        strict_slashes=False,
-    )
+    return inngest_view
 
 
 def to_request(request: Request, max_body: int) -> CommRequest:
     """What the core reads of a Flask request: of its body a byte more than it accepts."""
-    return CommRequest(
-        method=request.method,
-        url=request.base_url,
-        headers={key.lower(): value for key, value in request.headers.items()},
-        query=_query(request.query_string.decode("latin-1")),
-        body=_body(request, max_body),
-        raw=request,
-    )
-
-
-def _query(query: str) -> dict[str, str]:
-    """The first value of each parameter. Werkzeug's own parser raises for bytes beyond UTF-8."""
-    return dict(reversed(parse_qsl(query, keep_blank_values=True)))
+    return wsgi.to_request(request.environ, _body(request, max_body), request)
 
 
 def _body(request: Request, max_body: int) -> bytes:
@@ -92,7 +101,7 @@ def _body(request: Request, max_body: int) -> bytes:
         except RequestEntityTooLarge:
             # The app's limit is for its own routes; a call carries the state of a run.
             pass
-    return get_input_stream(request.environ).read(max_body + 1)
+    return wsgi.read_body(request.environ, max_body)
 
 
 def from_response(response: CommResponse) -> Response:

@@ -11,10 +11,14 @@ from ..env import resolve
 from ..plugin.finding import Loaded, load
 from ..version import VERSION
 from .failure import failures
+from .functions import functions
+from .invoke import invoke
 from .plugins import plugins
+from .runs import runs
+from .send import send
 from .subject import APP_ID, Given, Subject
 
-OWN: tuple[click.Command, ...] = (plugins,)
+OWN: tuple[click.Command, ...] = (functions, invoke, plugins, runs, send)
 """Our subcommands; whoever adds one adds it here."""
 
 

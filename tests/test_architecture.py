@@ -83,7 +83,6 @@ CONTRIB = {"", "comm", "plugin", "plugin.types", "settings"}
 CONTRIB_EXTRA: dict[str, set[str]] = {
     "django": {"cli"},
     "flask": {"cli"},
-    "flask": {"cli"},
     "devserver": {"wire", "connect", "version"},
     "testing": {"wire"},
 }

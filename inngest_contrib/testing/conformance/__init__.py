@@ -12,7 +12,7 @@ Needs pytest and nothing else.
 
 import pytest
 
-_WITH_CLAIMS = ("hooks", "loads", "places", "replies", "streams")
+_WITH_CLAIMS = ("hooks", "live", "loads", "places", "replies", "streams")
 # Before they are imported, so that a claim that fails shows its values.
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_CLAIMS))
 

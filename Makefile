@@ -41,7 +41,7 @@ fix: $(VENV)/tools ## repair lint and layout
 fuzz: $(VENV)/tools ## 200,000 damaged requests, each answered as documented
 	$(BIN)/tox run -q -e fuzz
 
-chaos: $(VENV)/tools ## servers killed 200 times under load, and nothing lost
+chaos: $(VENV)/tools ## servers killed 200 times under load, workers under 500 schedules of faults
 	$(BIN)/tox run -q -e chaos
 
 bench: $(VENV)/tools ## benchmarks beside the official package

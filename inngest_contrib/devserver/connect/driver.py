@@ -106,12 +106,13 @@ class Workers:
         problem_of: Callable[[str], str | None],
         kind: str,
         times: Times = REAL,
-        clock: Callable[[], Moment] = now,
+        clock: Callable[[], Moment] | None = None,
     ) -> None:
         """`problem_of` says why an expression does not compile; `kind` what the server is."""
+        self._now = clock or now
         self.sessions = Sessions(times.session / 1000)
         self.gateway = Gateway(
-            id=ulid(clock().wall, os.urandom(10)),
+            id=ulid(self._now().wall, os.urandom(10)),
             seed=os.urandom(16),
             is_session=self.sessions.knows,
             times=times,
@@ -119,7 +120,6 @@ class Workers:
         self._host = host
         self._problem_of = problem_of
         self._kind = kind
-        self._now = clock
         self._links: dict[int, Link] = {}
         self._serial = 0
         self._outcomes: dict[str, asyncio.Future[Settle]] = {}

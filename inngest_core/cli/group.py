@@ -10,16 +10,23 @@ import pluggy
 from ..env import resolve
 from ..plugin.finding import Loaded, load
 from ..version import VERSION
+from .completion import completion
+from .doctor import doctor
 from .failure import failures
 from .functions import functions
 from .invoke import invoke
+from .new_plugin import new_plugin
 from .plugins import plugins
 from .runs import runs
 from .send import send
 from .subject import APP_ID, Given, Subject
+from .sync import sync
 
-OWN: tuple[click.Command, ...] = (functions, invoke, plugins, runs, send)
-"""Our subcommands; whoever adds one adds it here."""
+OWN: tuple[click.Command, ...] = (doctor, functions, invoke, plugins, runs, send, sync)
+"""Our subcommands, wherever the group stands; whoever adds one adds it here."""
+
+OWN_ALONE: tuple[click.Command, ...] = (completion, new_plugin)
+"""Those of `inngest-core` only: they have nothing to do with a client."""
 
 
 def build(client: Given = None, *, name: str = APP_ID) -> Commands:
@@ -44,6 +51,8 @@ class Commands(click.Group):
         )
         self._given = client
         self._filled = False
+        ours = OWN if client is not None else (*OWN, *OWN_ALONE)
+        self._own = {str(command.name): command for command in ours}
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Give each run a Subject of its own."""
@@ -52,10 +61,12 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all."""
         self._fill()
-        return super().list_commands(ctx)
+        return sorted({*self._own, *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One by its name."""
+        """One by its name. Ours need no plugin, and none takes their place."""
+        if cmd_name in self._own:
+            return self._own[cmd_name]
         self._fill()
         return super().get_command(ctx, cmd_name)
 
@@ -70,8 +81,6 @@ class Commands(click.Group):
         self._filled = True
         with failures():
             loaded = self._loaded()
-        for command in OWN:
-            self.add_command(command)
         for hook in loaded.hooks.implementations("inngest_commands"):
             self._add(hook)
 

@@ -2,6 +2,7 @@
 The router: an APIRouter that serves functions, and whose lifespan closes their client.
 
 Law: ``app.state.inngest`` is the client of an app; while the app lives it is found there.
+FastAPI before 0.112.2 ignores the lifespans of routers: there the client is left open.
 """
 
 from __future__ import annotations

@@ -88,6 +88,15 @@ def test_a_prefix_is_part_of_route_and_registered_address() -> None:
     assert server.bodies[0]["url"].endswith("/jobs/api/inngest")
 
 
+def version() -> tuple[int, ...]:
+    return tuple(int(part) for part in fastapi.__version__.split(".")[:3])
+
+
+of_routers = pytest.mark.skipif(
+    version() < (0, 112, 2), reason="FastAPI ignored the lifespans of routers until then"
+)
+
+
 # ---- whose functions
 
 
@@ -113,6 +122,7 @@ def test_the_client_may_be_named_by_a_variable(monkeypatch: pytest.MonkeyPatch) 
     assert app.state.inngest is client
 
 
+@of_routers
 def test_without_a_client_the_app_does_not_start_and_says_what_to_do() -> None:
     app = fastapi.FastAPI()
     app.include_router(inngest_router)
@@ -120,6 +130,7 @@ def test_without_a_client_the_app_does_not_start_and_says_what_to_do() -> None:
         asyncio.run(lived(app))
 
 
+@of_routers
 def test_what_is_no_client_is_named() -> None:
     app = fastapi.FastAPI()
     app.state.inngest = "shop"
@@ -147,6 +158,7 @@ class Closing(RecordedServer):
         self.closed += 1
 
 
+@of_routers
 @pytest.mark.parametrize("own", [True, False])
 def test_the_lifespan_closes_the_client_within_that_of_the_app(own: bool) -> None:
     server = Closing()

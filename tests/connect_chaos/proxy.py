@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from inngest_core.connect import connect_pb2 as pb
@@ -49,16 +49,20 @@ class Proxy:
 
     def break_all(self) -> None:
         """Break every connection."""
-        self._call(lambda: [pipe.break_off() for pipe in list(self._pipes)])
+        self._call(lambda: self._each(_Pipe.break_off))
 
     def freeze_all(self) -> None:
         """Let nothing pass any more on the connections there are."""
-        self._call(lambda: [pipe.freeze() for pipe in self._pipes])
+        self._call(lambda: self._each(_Pipe.freeze))
 
     def heal(self) -> None:
         """From now on all is well; what was frozen breaks."""
         self.healed, self.refusing = True, False
-        self._call(lambda: [pipe.break_off() for pipe in list(self._pipes) if pipe.frozen])
+        self._call(lambda: self._each(_Pipe.thaw))
+
+    def _each(self, what: Callable[[_Pipe], None]) -> None:
+        for pipe in list(self._pipes):
+            what(pipe)
 
     def next_fault(self) -> tuple[Fault, float] | None:
         """What becomes of the next frame."""
@@ -74,8 +78,7 @@ class Proxy:
         self._ready.set()
         await self._end.wait()
         server.close()
-        for pipe in list(self._pipes):
-            pipe.break_off()
+        self._each(_Pipe.break_off)
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -110,16 +113,16 @@ class _Pipe:
         self._frozen: set[asyncio.StreamWriter] = set()
         self._websocket = False
 
-    @property
-    def frozen(self) -> bool:
-        return bool(self._frozen)
-
     def break_off(self) -> None:
         self._down.transport.abort()
         self._up.transport.abort()
 
     def freeze(self) -> None:
         self._frozen |= {self._down, self._up}
+
+    def thaw(self) -> None:
+        if self._frozen:
+            self.break_off()
 
     async def run(self, down: asyncio.StreamReader, up: asyncio.StreamReader) -> None:
         both = [
@@ -140,9 +143,8 @@ class _Pipe:
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, from_worker: bool
     ) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            head = await source.readuntil(b"\r\n\r\n") if not from_worker else b""
+            head = await source.readuntil(b"\r\n\r\n")
             if from_worker:
-                head = await source.readuntil(b"\r\n\r\n")
                 self._websocket = b"upgrade: websocket" in head.lower()
             await self._write(sink, head)
             if self._websocket:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from ..errors import TransportError
+from ..errors import SigningKeyMissingError, TransportError
 from ..flow.effect import Flow, Send
 from ..flow.fetch import fetch
 from ..wire.http import HttpRequest, HttpResponse
@@ -55,6 +55,8 @@ class Api:
         return self._perform(_one(request), request.origin)
 
     def _ask(self, what: str, method: str, path: str, body: bytes = b"") -> Any:
+        if self._client.is_production and not self._client.config.signing_keys:
+            raise SigningKeyMissingError()
         response = self.reply(method, f"/v2{path}", body)
         if not 200 <= response.status < 300:
             raise Refused(self._refusal(what, response), response.status)

@@ -104,8 +104,9 @@ def show_run(run: Mapping[str, Any], *, as_json: bool) -> None:
     show_record(record, as_json=False)
 
 
-def _end(run: Mapping[str, Any]) -> dict[str, Any]:
-    output = run.get("output")
+def _end(thing: Mapping[str, Any]) -> dict[str, Any]:
+    """The output or the error of a run or step, out of the object that the API puts it in."""
+    output = thing.get("output")
     if not isinstance(output, dict):
         return {}
     if set(output) == {"error"}:
@@ -122,15 +123,13 @@ def _error(error: Any) -> Any:
 
 
 def _step(span: Mapping[str, Any]) -> dict[str, Any]:
-    output = span.get("output")
-    failed = isinstance(output, dict) and set(output) == {"error"}
     return {
         "step": span.get("name"),
         "op": span.get("stepOp"),
         "status": span.get("status"),
         "attempts": len(span.get("children") or ()) or None,
         "took": _took(span),
-        "output": _error(output["error"]) if failed and isinstance(output, dict) else output,
+        "output": next(iter(_end(span).values()), None),
     }
 
 

@@ -138,6 +138,7 @@ DIFFERENCES: dict[str, Difference] = {
         "two types of content",
     ),
     "a call of no function on digitalocean": Difference({"status": 400}, "with 400"),
+    "an event of another method": Difference({"status": 500, "code": "unknown"}, "with 405"),
     "trust probe on digitalocean": Difference(
         {"status": 500, "body": NO_JSON, "signed": False}, PROBE
     ),

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from werkzeug.test import Client
 
 import inngest_core as inngest
@@ -60,6 +62,10 @@ class TestDigitalOcean(Conformance):
             and raw["event"]["http"]["method"] == "POST"
             and isinstance(raw["context"], Context)
         )
+
+
+_client = dev_client()
+MAIN = serve(_client, functions(_client))
 
 
 def event(asked: Asked, **http: Any) -> dict[str, Any]:
@@ -155,6 +161,29 @@ def test_what_should_be_base64_and_is_not_is_refused(body: str) -> None:
     reply = answer(event(call("plain"), body=body, isBase64Encoded=True))
     assert reply["statusCode"] == 400
     assert "should be base64 and is not" in reply["body"]["message"]
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("fnId=shop-plain"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+FIELDS = ("queryString", "body", "isBase64Encoded", "path")
+HTTP = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["GET", "HEAD", "POST", "PUT", "X"]) | ODD,
+        "headers": st.dictionaries(st.text(max_size=5), ODD, max_size=2) | ODD,
+    },
+    optional=dict.fromkeys(FIELDS, ODD),
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(http=HTTP | ODD)
+def test_no_event_makes_main_raise(http: Any) -> None:
+    reply = MAIN({"http": http}, CONTEXT)
+    assert reply["statusCode"] in (200, 400, 405, 500)
+    assert reply["headers"]["content-type"] == "application/json"
 
 
 def test_half_a_character_in_a_body_is_refused() -> None:

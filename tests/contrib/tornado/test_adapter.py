@@ -195,6 +195,19 @@ def test_what_tornado_refuses_itself_is_json() -> None:
     assert answered.json == {"code": "unknown", "message": "405: Method Not Allowed"}
 
 
+def test_bytes_beyond_utf8_in_the_query_are_answered_in_json() -> None:
+    async def exchange() -> bytes:
+        async with listening(served()) as origin:
+            stream = await TCPClient().connect("127.0.0.1", int(origin.rpartition(":")[2]))
+            line = b"POST /api/inngest?fnId=%FF\xff HTTP/1.1\r\n"
+            await stream.write(line + b"Host: x\r\nConnection: close\r\n\r\n")
+            return bytes(await stream.read_until_close())
+
+    reply = asyncio.run(exchange())
+    assert b" 400 " in reply.splitlines()[0]
+    assert json.loads(reply.splitlines()[-1])["code"] == "body_invalid"
+
+
 def test_an_argument_that_there_is_not_is_said_by_its_name(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

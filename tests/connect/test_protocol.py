@@ -98,8 +98,12 @@ def test_no_phase_of_an_attempt_lasts_for_ever(phase: str) -> None:
     story = Story()
     story.begin()
     steps = {"asking": 0, "opening": 1, "greeting": 2, "introduced": 3}[phase]
-    for step in [story.started, story.opened, lambda: story.received(HELLO)][:steps]:
-        step()
+    if steps > 0:
+        story.started()
+    if steps > 1:
+        story.opened()
+    if steps > 2:
+        story.received(HELLO)
     assert story.after(61) == ["close 1 UNEXPECTED"]
     assert story.after(1) == ["start 2" + (" -g" if steps else "")]
 
@@ -639,7 +643,7 @@ def test_what_is_not_in_the_table_changes_nothing(phase: str, kind: pb.MessageKi
     [
         pytest.param(b"\xff\xff\xff", id="no message"),
         pytest.param("text", id="text"),
-        pytest.param(pb.ConnectMessage(kind=99).SerializeToString(), id="an unknown kind"),
+        pytest.param(b"\x08\x63", id="an unknown kind"),
         pytest.param(frame(pb.WORKER_PAUSE), id="a worker's kind"),
         pytest.param(
             pb.ConnectMessage(

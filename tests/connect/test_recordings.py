@@ -104,7 +104,7 @@ class Player:
         if kind == "(websocket closed)":
             self.see(self.worker.lost(now, self.link, f"{payload['code']} {payload['reason']}"))
         else:
-            data = frame(pb.MessageKind.Value(kind), message(kind, payload))
+            data = frame(getattr(pb, kind), message(kind, payload))
             self.see(self.worker.received(now, self.link, data))
 
     def must_say(self, now: float, kind: str, payload: Any) -> None:

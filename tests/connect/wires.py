@@ -200,5 +200,5 @@ def connected(limit: int | None = None, **intervals: str) -> Story:
     """A story in which link 1 is ready."""
     story = Story(limit)
     story.begin()
-    story.connect(**intervals)
+    story.connect(1, "g", **intervals)
     return story

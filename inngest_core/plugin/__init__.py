@@ -1,5 +1,32 @@
-"""What a stranger may add: the hooks, their types, and how plugins are found."""
+"""
+What a stranger may add: the hooks, their types, and how plugins are found.
 
-from .types import API_VERSION, Framework, hookimpl
+The names here are what plugins are written with; docs/plugins.md says how long they stay.
+"""
 
-__all__ = ["API_VERSION", "Framework", "hookimpl"]
+from ..env import Config
+from ..errors import TransportError
+from ..wire.http import HttpRequest, HttpResponse
+from .types import (
+    API_VERSION,
+    AsyncTransport,
+    BlockingTransport,
+    Cipher,
+    Framework,
+    Serializer,
+    hookimpl,
+)
+
+__all__ = [
+    "API_VERSION",
+    "AsyncTransport",
+    "BlockingTransport",
+    "Cipher",
+    "Config",
+    "Framework",
+    "HttpRequest",
+    "HttpResponse",
+    "Serializer",
+    "TransportError",
+    "hookimpl",
+]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
 from inngest_core import CommHandler, Function, Inngest, Streaming
-from inngest_core.comm import CommRequest, CommResponse
+from inngest_core.comm import CommRequest, CommResponse, first_values
 
 FRAMEWORK = "asgi"
 
@@ -92,9 +91,8 @@ def to_request(scope: Scope, body: bytes, raw: object) -> CommRequest:
     """What the core reads of an ASGI request."""
     headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
     query = scope["query_string"].decode("latin-1")
-    # The first value of each parameter counts.
-    first = dict(reversed(parse_qsl(query, keep_blank_values=True)))
-    return CommRequest(scope["method"], _url(scope, headers), headers, first, body, raw)
+    url = _url(scope, headers)
+    return CommRequest(scope["method"], url, headers, first_values(query), body, raw)
 
 
 async def from_response(response: CommResponse, send: Send) -> None:

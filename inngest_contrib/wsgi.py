@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
 
 from inngest_core import CommHandler, Function, Inngest
-from inngest_core.comm import CommRequest, CommResponse
+from inngest_core.comm import CommRequest, CommResponse, first_values
 
 FRAMEWORK = "wsgi"
 
@@ -75,7 +74,7 @@ def to_request(environ: Environ, body: bytes, raw: object) -> CommRequest:
     for key, name in _BARE.items():
         if environ.get(key):
             headers[name] = environ[key]
-    query = to_query(environ.get("QUERY_STRING", ""))
+    query = first_values(environ.get("QUERY_STRING", ""))
     return CommRequest(environ["REQUEST_METHOD"], _url(environ), headers, query, body, raw)
 
 
@@ -86,11 +85,6 @@ def from_response(response: CommResponse, start_response: StartResponse) -> Iter
         headers.append(("content-length", str(len(response.body))))
     start_response(_STATUS.get(response.status, f"{response.status} Unknown"), headers)
     return [response.body]
-
-
-def to_query(query: str) -> dict[str, str]:
-    """The first value of each parameter."""
-    return dict(reversed(parse_qsl(query, keep_blank_values=True)))
 
 
 def read_body(environ: Environ, limit: int) -> bytes:

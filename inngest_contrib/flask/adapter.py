@@ -6,16 +6,20 @@ Async functions run on the client's one background loop, not on a loop per reque
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.datastructures import Headers
 
 from inngest_core import CommHandler, ConfigError, Function, Inngest
 from inngest_core.comm import CommRequest, CommResponse
 
 from .. import wsgi
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 FRAMEWORK = "flask"
 DEFAULT_PATH = "/api/inngest"
@@ -94,16 +98,24 @@ def to_request(request: Request, max_body: int) -> CommRequest:
 
 
 def _body(request: Request, max_body: int) -> bytes:
-    if (request.content_length or 0) <= max_body:
-        try:
-            # Also where the app has read it before, to log or to check it.
-            return request.get_data()
-        except RequestEntityTooLarge:
-            # The app's limit is for its own routes; a call carries the state of a run.
-            pass
-    return wsgi.read_body(request.environ, max_body)
+    if "stream" in vars(request):
+        # The app has read it before, to log or to check it.
+        return request.get_data()
+    # The app's own limit is for its own routes; a call carries the state of a run.
+    body = wsgi.read_body(request.environ, max_body)
+    # Middleware may want to read it, too.
+    request.environ["wsgi.input"] = io.BytesIO(body)
+    return body
 
 
 def from_response(response: CommResponse) -> Response:
     """The Flask response of what the core replied."""
-    return Response([response.body], response.status, response.headers)
+    response.headers.setdefault("content-length", str(len(response.body)))
+    return _Reply([response.body], response.status, Headers(response.headers))
+
+
+class _Reply(Response):
+    """A response whose headers are complete: there is nothing to mend in a copy of them."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        return self.headers

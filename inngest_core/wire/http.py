@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 
 @dataclass(slots=True)
@@ -69,3 +70,15 @@ class HttpResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def first_values(query: str) -> dict[str, str]:
+    """The first value of each parameter of a query, as adapters hand them over."""
+    if "%" in query or "+" in query:
+        return dict(reversed(parse_qsl(query, keep_blank_values=True)))
+    found: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        if part:
+            found.setdefault(name, value)
+    return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .flow.running import Running
@@ -23,7 +23,8 @@ class Context:
     What an async handler is given.
 
     attempt: from 0. event: what started the run, the first of events in a batch.
-    logger: the client's, quiet while the function is replayed.
+    headers: of the server's request, their names in lower case. logger: the client's,
+    quiet while the function is replayed.
     """
 
     attempt: int
@@ -35,6 +36,7 @@ class Context:
     request_id: str | None
     run_id: str
     step: Step
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class ContextSync:
     request_id: str | None
     run_id: str
     step: StepSync
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class ReplayLogger:
@@ -107,6 +110,7 @@ def new_context(running: Running, call: CallRequest, served: Served) -> Context 
         "attempt": call.attempt,
         "event": event,
         "events": events,
+        "headers": running.headers,
         "job_id": call.job_id,
         "logger": ReplayLogger(running),
         "request_id": call.request_id,

@@ -69,6 +69,10 @@ class Middleware:
         """Before events are sent; may change them."""
 
     @noop
+    async def before_send_request(self, headers: dict[str, str]) -> None:
+        """Before events leave; may change the headers of the request that carries them."""
+
+    @noop
     async def after_send_events(self, result: SendEventsResult) -> None:
         """After events were sent, or were refused."""
 
@@ -124,6 +128,10 @@ class MiddlewareSync:
     @noop
     def before_send_events(self, events: list[Event]) -> None:
         """See Middleware.before_send_events."""
+
+    @noop
+    def before_send_request(self, headers: dict[str, str]) -> None:
+        """See Middleware.before_send_request."""
 
     @noop
     def after_send_events(self, result: SendEventsResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -151,6 +152,17 @@ def test_structlog_itself() -> None:
     assert endpoint(handler, client=client).answer_sync(post({"a": data(1)})).status == 500
     assert said[0] == ("warning", {"event": "after", "order": 7, "part": 1})
     assert [name for name, _ in said] == ["warning", "error"]
+
+
+def test_a_context_has_the_headers_of_the_request_and_does_not_show_them() -> None:
+    seen: list[Any] = []
+
+    def handler(ctx: ContextSync) -> None:
+        seen.append((ctx.headers["traceparent"], "00-1" in repr(ctx)))
+
+    request = dataclasses.replace(post(), headers={"traceparent": "00-1"})
+    endpoint(handler).answer_sync(request)
+    assert seen == [("00-1", False)]
 
 
 def test_the_trigger_and_the_first_event_are_changed_apart() -> None:

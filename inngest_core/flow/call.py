@@ -220,7 +220,7 @@ def _run(
     pipeline = assemble(middleware, site.home.client, request.raw)
     machine = Machine(call, linear=served.blocking)
     checkpoints = new_checkpoints(served.config.opts.checkpoint, call, site.home, request.report)
-    running = Running(site.home, machine, call, pipeline, checkpoints)
+    running = Running(site.home, machine, call, pipeline, checkpoints, request.headers)
     context = site.new_context(running, call, served)
     inner = _replay(site, served, running, context, timings)
     if pipeline.wrap_call:

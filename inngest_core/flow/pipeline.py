@@ -26,6 +26,7 @@ BEFORE = (
     "after_memoization",
     "before_response",
     "before_send_events",
+    "before_send_request",
 )
 AFTER = ("after_execution", "transform_output", "after_send_events")
 WRAPPERS = ("wrap_call", "wrap_step", "wrap_send")
@@ -41,6 +42,7 @@ class MiddlewareManager:
     after_memoization: tuple[Hook, ...] = ()
     before_response: tuple[Hook, ...] = ()
     before_send_events: tuple[Hook, ...] = ()
+    before_send_request: tuple[Hook, ...] = ()
     after_execution: tuple[Hook, ...] = ()
     transform_output: tuple[Hook, ...] = ()
     after_send_events: tuple[Hook, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import MiddlewareError
@@ -25,6 +26,7 @@ class Running:
         "awake",
         "checkpoints",
         "codec",
+        "headers",
         "home",
         "machine",
         "perform",
@@ -44,8 +46,10 @@ class Running:
         request: CallRequest,
         pipeline: MiddlewareManager,
         checkpoints: Checkpoints | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.home = home
+        self.headers = headers
         self.codec: Codec = home.codec
         self.machine = machine
         self.request = request

@@ -125,11 +125,13 @@ def _send(
     seed: EventSeed,
 ) -> Flow[list[str]]:
     yield from each(hooks.before_send_events, batch)
+    headers = sdk_headers(home.config)
+    yield from each(hooks.before_send_request, headers)
     result = SendEventsResult()
     cause: BaseException | None = None
     try:
         for body, before in _bodies(home, _checked(batch), sessions):
-            result.ids += yield from _post(home, body, seed.after(before))
+            result.ids += yield from _post(home, body, headers, seed.after(before))
     except SendEventsError as error:
         result = SendEventsResult(error=str(error), ids=result.ids + error.ids)
         cause = error.__cause__
@@ -186,10 +188,10 @@ def _dumped(record: dict[str, Any], index: int, sealer: Sealer | None) -> bytes:
     return body
 
 
-def _post(home: Home, body: bytes, seed: EventSeed) -> Flow[list[str]]:
+def _post(home: Home, body: bytes, base: dict[str, str], seed: EventSeed) -> Flow[list[str]]:
     """Post one list of events until it is accepted, or refused for good."""
     config = home.config
-    headers = {**sdk_headers(config), Header.EVENT_ID_SEED: str(seed)}
+    headers = {**base, Header.EVENT_ID_SEED: str(seed)}
     url = f"{config.event_origin}/e/{quote(config.sending_key or '', safe='')}"
     request = HttpRequest("POST", url, headers, body, config.request_timeout)
     try:

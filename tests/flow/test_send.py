@@ -14,6 +14,7 @@ from inngest_core import (
     EventKeyUnspecifiedError,
     EventSeed,
     Middleware,
+    MiddlewareSync,
     SendEventsError,
     TriggerEvent,
 )
@@ -356,6 +357,29 @@ def test_middleware_sees_a_failure_too(seen: list[Any]) -> None:
     with pytest.raises(SendEventsError):
         asyncio.run(client.send(Event(name="a")))
     assert seen[-1] == ("after", ["a"], "the server refused the events: no")
+
+
+@pytest.mark.parametrize("kind", [Middleware, MiddlewareSync])
+def test_middleware_may_change_the_headers_of_the_request(kind: Any) -> None:
+    def stamp(headers: dict[str, str]) -> None:
+        assert headers["x-inngest-sdk"].startswith("inngest-py:")
+        headers["traceparent"] = "00-1"
+
+    class Blocking(MiddlewareSync):
+        def before_send_request(self, headers: dict[str, str]) -> None:
+            stamp(headers)
+
+    class Awaiting(Middleware):
+        async def before_send_request(self, headers: dict[str, str]) -> None:
+            stamp(headers)
+
+    server = Server()
+    client = client_of(server, middleware=[Awaiting if kind is Middleware else Blocking])
+    asyncio.run(client.send([Event(name="x")] * 5001))
+    assert [request.headers["traceparent"] for request in server.requests] == ["00-1"] * 2
+    assert len(set(seeds(server))) == 2
+    asyncio.run(client.send(Event(name="x"), skip_middleware=True))
+    assert "traceparent" not in server.requests[2].headers
 
 
 def test_middleware_can_be_skipped(seen: list[Any]) -> None:

@@ -189,9 +189,9 @@ def flask(side: str, kind: str) -> Call:
             nonlocal status
             status = int(line[:3])
 
-        chunks = app({**environ, "wsgi.input": io.BytesIO(BODY)}, start_response)
+        chunks: Any = app({**environ, "wsgi.input": io.BytesIO(BODY)}, start_response)  # type: ignore[arg-type]  # as servers call it
         b"".join(chunks)
-        chunks.close()  # type: ignore[attr-defined]  # werkzeug's iterators have it
+        chunks.close()
         return status
 
     return call

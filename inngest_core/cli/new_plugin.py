@@ -78,7 +78,7 @@ build-backend = "setuptools.build_meta"
 
 [project]
 name = "$distribution"
-version = "0.1.0"
+version = "0.1"
 description = "Tells which steps of Inngest functions are slow"
 readme = "README.md"
 requires-python = ">=3.10"

@@ -236,7 +236,12 @@ def rest(**_: Any) -> list[CheckMessage]:
 
 
 def _serves_rest() -> bool:
-    return any(getattr(view, "cls", None).__module__ == REST_VIEWS for view in _views())
+    return any(_home(view) == REST_VIEWS for view in _views())
+
+
+def _home(view: Any) -> str:
+    """The module of a view of REST framework."""
+    return str(getattr(getattr(view, "cls", None), "__module__", ""))
 
 
 # ---- with --deploy

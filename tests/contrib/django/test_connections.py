@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -123,7 +123,7 @@ def _wait_for(path: Path, server: subprocess.Popen[bytes]) -> None:
 class TestInATestCase(TestCase):
     """Functions work on the connection of the test, in its transaction."""
 
-    databases = {"default"}
+    databases: ClassVar = {"default"}
 
     def ask(self, function: str) -> Any:
         asked = call(function)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
 
 from tornado.httputil import HTTPServerRequest
@@ -111,7 +110,10 @@ def to_request(request: HTTPServerRequest) -> CommRequest:
         url=f"{request.protocol}://{request.host}{request.path}",
         headers={key.lower(): value for key, value in request.headers.get_all()},
         # The first value of each parameter counts.
-        query=dict(reversed(parse_qsl(request.query, keep_blank_values=True))),
+        query={
+            name: values[0].decode(errors="replace")
+            for name, values in request.query_arguments.items()
+        },
         body=request.body,
         raw=request,
     )

@@ -24,5 +24,6 @@ Where the real Dev Server is less careful, on purpose:
 - The same lease may be extended twice: the first answer may have been lost with its connection.
 - A run that is cancelled loses its lease, so that its worker can stop.
 - A reply is acknowledged once it is stored.
+- A worker that has fallen silent is told by a close frame (1011); there its socket breaks.
 - A server that ends says GATEWAY_CLOSING, and lets calls in progress finish.
 """

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from inngest_contrib.devserver.connect.gateway import (
     Close,
-    Drop,
     Effect,
     Flushed,
     Gateway,
@@ -85,15 +84,30 @@ class Link:
     """A socket and what is to be written to it."""
 
     def __init__(self, socket: Socket) -> None:
-        self.socket = socket
-        self.outbox: asyncio.Queue[bytes | Close | None] = asyncio.Queue()
+        self._socket = socket
+        self._outbox: asyncio.Queue[bytes | Close] = asyncio.Queue()
+        self._ending: asyncio.TimerHandle | None = None
+        self.writing = asyncio.create_task(self._write())
 
-    async def write(self) -> None:
-        """Write until there is nothing more to be written, ever."""
-        while isinstance(item := await self.outbox.get(), bytes):
-            await self.socket.send(item)
-        if item is not None:
-            await self.socket.close(item.code, item.reason)
+    def send(self, data: bytes) -> None:
+        """Write a frame, in its turn."""
+        self._outbox.put_nowait(data)
+
+    def close(self, effect: Close) -> None:
+        """Close the socket once all is written; or soon, where nobody reads it."""
+        self._outbox.put_nowait(effect)
+        self._ending = asyncio.get_running_loop().call_later(_GOODBYE, self.writing.cancel)
+
+    async def _write(self) -> None:
+        while isinstance(item := await self._outbox.get(), bytes):
+            await self._socket.send(item)
+        await self._socket.close(item.code, item.reason)
+
+    def forget(self) -> None:
+        """Nothing more is to be written."""
+        self.writing.cancel()
+        if self._ending is not None:
+            self._ending.cancel()
 
 
 class Workers:
@@ -139,15 +153,14 @@ class Workers:
         self._links[number] = link
         self._perform(self.gateway.opened(number, self._now()))
         reading = asyncio.create_task(self._read(number, socket))
-        writing = asyncio.create_task(link.write())
-        self._writers.add(writing)
+        self._writers.add(link.writing)
         try:
-            await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reading, link.writing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             reading.cancel()
-            writing.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
-            self._writers.discard(writing)
+            link.forget()
+            await asyncio.gather(reading, link.writing, return_exceptions=True)
+            self._writers.discard(link.writing)
             self._links.pop(number, None)
             self._perform(self.gateway.lost(number, self._now()))
 
@@ -185,10 +198,9 @@ class Workers:
     async def close(self) -> None:
         """Close all sockets, and wait until they are. Nobody is answered any more."""
         self._perform(self.gateway.close(self._now()))
-        if self._writers:
-            await asyncio.wait(self._writers, timeout=_GOODBYE)
-        for task in (*self._syncs, *self._writers):
-            task.cancel()
+        for sync in self._syncs:
+            sync.cancel()
+        # None of them lasts: see Link.close.
         await asyncio.gather(*self._syncs, *self._writers, return_exceptions=True)
         for ticket in self._tickets:
             if not ticket.done():
@@ -213,7 +225,7 @@ class Workers:
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
-                self._links[effect.link].outbox.put_nowait(effect.data)
+                self._links[effect.link].send(effect.data)
             elif isinstance(effect, Settle):
                 self._settle(effect)
             elif isinstance(effect, NoteWorkers):
@@ -222,11 +234,9 @@ class Workers:
                 self._perform_rare(effect)
         self._arm()
 
-    def _perform_rare(self, effect: Close | Drop | Sync | Flushed | NoteWorkers) -> None:
+    def _perform_rare(self, effect: Close | Sync | Flushed) -> None:
         if isinstance(effect, Close):
-            self._links.pop(effect.link).outbox.put_nowait(effect)
-        elif isinstance(effect, Drop):
-            self._links.pop(effect.link).outbox.put_nowait(None)
+            self._links.pop(effect.link).close(effect)
         elif isinstance(effect, Flushed) and isinstance(effect.ticket, asyncio.Future):
             if not effect.ticket.done():
                 effect.ticket.set_result(None)
@@ -253,6 +263,7 @@ class Workers:
             self._perform(gateway.sync_broke(link, self._now()))
         else:
             groups = {app.name: app.checksum for app in apps}
+            logger.info("Worker connected: %s, for %s", worker.instance_id, ", ".join(groups))
             self._perform(gateway.synced(link, app_ids, groups, self._now()))
 
     async def _register(self, app: SyncApp) -> str:

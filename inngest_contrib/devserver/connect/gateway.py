@@ -40,8 +40,10 @@ from inngest_contrib.devserver.engine.timers import Timers
 from inngest_core.connect import connect_pb2 as pb
 from inngest_core.wire.ids import is_ulid
 
-_GONE, _GARBAGE, _TOO_LARGE = 1001, 1007, 1009
+_GONE, _GARBAGE, _TOO_LARGE, _FAILED = 1001, 1007, 1009, 1011
 CLOSING = "connect_gateway_closing"
+NO_HELLO = "connect_worker_hello_timeout"
+NO_HEARTBEATS = "connect_worker_heartbeats_missed"
 NO_WORKER = "connect_no_healthy_connection: no worker is connected for this app"
 NO_ROOM = "connect_all_workers_at_capacity: every worker of this app is at its limit"
 SILENT = (
@@ -71,13 +73,6 @@ class Close:
 
 
 @dataclass(slots=True, frozen=True)
-class Drop:
-    """Let a socket go without a word."""
-
-    link: int
-
-
-@dataclass(slots=True, frozen=True)
 class Sync:
     """Register the apps of a worker, then say `synced`, `sync_failed` or `sync_broke`."""
 
@@ -100,7 +95,7 @@ class Flushed:
     ticket: object
 
 
-Effect = Send | Close | Drop | Sync | Settle | Flushed | NoteWorkers
+Effect = Send | Close | Sync | Settle | Flushed | NoteWorkers
 
 
 class Gateway:
@@ -205,10 +200,6 @@ class Gateway:
         self._effects.append(Close(connection.link, code, reason))
         self._part(connection, now)
 
-    def _drop(self, connection: Connection, now: Moment) -> None:
-        self._effects.append(Drop(connection.link))
-        self._part(connection, now)
-
     def _part(self, connection: Connection, now: Moment) -> None:
         """A connection is no more. What was acknowledged over it stays its worker's."""
         del self._connections[connection.link]
@@ -311,8 +302,10 @@ class Gateway:
         missed = (now.at - connection.heard.at) // self.times.heartbeat
         if connection.leaves_at is not None and now.at >= connection.leaves_at:
             self._close(connection, _GONE, CLOSING, now)
-        elif connection.phase is Phase.GREETED or missed >= self.times.lost_after:
-            self._drop(connection, now)
+        elif connection.phase is Phase.GREETED:
+            self._close(connection, _FAILED, NO_HELLO, now)
+        elif missed >= self.times.lost_after:
+            self._close(connection, _FAILED, NO_HEARTBEATS, now)
         elif missed >= self.times.stale_after:
             connection.fresh = False
             self._touch(connection)

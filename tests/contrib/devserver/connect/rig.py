@@ -16,7 +16,6 @@ from google.protobuf.message import Message
 from inngest_contrib.devserver.connect import handshake
 from inngest_contrib.devserver.connect.gateway import (
     Close,
-    Drop,
     Effect,
     Flushed,
     Gateway,
@@ -73,7 +72,7 @@ class Socket:
 
     link: int
     frames: list[Frame] = field(default_factory=list)
-    closed: tuple[int, Close | Drop] | None = None
+    closed: tuple[int, Close] | None = None
     read: int = 0
 
     def take(self, *kinds: int) -> list[Any]:
@@ -193,7 +192,7 @@ class Rig:
                 form = PAYLOADS.get(kind)
                 read = form.FromString(payload) if form else None
                 self.sockets[effect.link].frames.append(Frame(self.t, kind, read))
-            elif isinstance(effect, Close | Drop):
+            elif isinstance(effect, Close):
                 self.sockets[effect.link].closed = self.t, effect
             elif isinstance(effect, NoteWorkers):
                 self.do(effect)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inngest_contrib.devserver.connect.gateway import Close, Drop
+from inngest_contrib.devserver.connect.gateway import Close
 from inngest_contrib.devserver.connect.messages import MAX_FRAME, encode
 from inngest_contrib.devserver.connect.times import Times, go_duration
 from inngest_contrib.devserver.engine.commands import (
@@ -31,6 +31,7 @@ from tests.contrib.devserver.connect.rig import (
 )
 
 REQUEST = pb.GATEWAY_EXECUTOR_REQUEST
+SILENT = "connect_worker_heartbeats_missed"
 REPLY_ACK = pb.WORKER_REPLY_ACK
 
 
@@ -88,10 +89,10 @@ def test_a_worker_with_manual_readiness_gets_nothing_before_it_says_so(rig: Rig)
     socket.take(REQUEST)
 
 
-def test_a_worker_that_says_nothing_is_dropped_after_five_seconds(rig: Rig) -> None:
+def test_a_worker_that_says_nothing_is_closed_after_five_seconds(rig: Rig) -> None:
     socket = rig.open()
     rig.wait(60_000)
-    assert socket.closed == (5000, Drop(socket.link))
+    assert socket.closed == (5000, Close(socket.link, 1011, "connect_worker_hello_timeout"))
 
 
 def test_a_second_introduction_is_ignored(rig: Rig) -> None:
@@ -270,7 +271,7 @@ def test_a_heartbeat_is_answered_and_nothing_else_is_sent_unasked(rig: Rig) -> N
     assert socket.closed is None
 
 
-def test_without_heartbeats_no_request_comes_and_then_the_socket_is_dropped(rig: Rig) -> None:
+def test_without_heartbeats_no_request_comes_and_then_the_socket_is_closed(rig: Rig) -> None:
     socket = rig.ready()
     rig.wait(19_999)
     request_of(rig, socket)
@@ -278,7 +279,7 @@ def test_without_heartbeats_no_request_comes_and_then_the_socket_is_dropped(rig:
     rig.send("app/main")
     socket.take()
     rig.wait(60_000)
-    assert socket.closed == (50_000, Drop(socket.link))
+    assert socket.closed == (50_000, Close(socket.link, 1011, SILENT))
 
 
 def test_a_late_heartbeat_makes_a_worker_routable_again(rig: Rig) -> None:
@@ -555,7 +556,7 @@ def test_a_server_that_ends_lets_nobody_in(rig: Rig) -> None:
 def test_closing_closes_all(rig: Rig) -> None:
     sockets = [rig.open(), rig.ready(), rig.connect(manual=True)]
     rig.perform(rig.gateway.close(rig.now))
-    assert all(one.closed and isinstance(one.closed[1], Close) for one in sockets)
+    assert all(one.closed for one in sockets)
     assert rig.gateway.next_due() is None
 
 
@@ -584,7 +585,7 @@ def test_times_can_be_scaled() -> None:
     (_, told) = rig.connect().take(pb.GATEWAY_HELLO, pb.GATEWAY_CONNECTION_READY)
     assert (told.heartbeat_interval, told.extend_lease_interval) == ("50ms", "100ms")
     rig.wait(1000)
-    assert rig.sockets[1].closed == (250, Drop(1))
+    assert rig.sockets[1].closed == (250, Close(1, 1011, SILENT))
 
 
 def test_a_reply_has_the_headers_that_http_would_have(rig: Rig) -> None:

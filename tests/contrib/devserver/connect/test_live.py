@@ -172,9 +172,9 @@ def test_a_refused_registration_is_told_and_noted(server: Running) -> None:
     assert worker.end() == (1008, "")
 
 
-def test_a_silent_socket_is_dropped_without_a_word() -> None:
+def test_a_silent_socket_is_closed() -> None:
     with running(connect_times=Times(hello=50)) as server:
-        assert Worker(server).end() == (1006, "")
+        assert Worker(server).end() == (1011, "connect_worker_hello_timeout")
 
 
 def test_a_run_over_a_socket_and_its_worker_in_the_lists(server: Running) -> None:

@@ -11,6 +11,7 @@ from ..env import resolve
 from ..plugin.finding import Loaded, load
 from ..version import VERSION
 from .completion import completion
+from .connect import connect
 from .doctor import doctor
 from .failure import failures
 from .functions import functions
@@ -22,7 +23,7 @@ from .send import send
 from .subject import APP_ID, Given, Subject
 from .sync import sync
 
-OWN: tuple[click.Command, ...] = (doctor, functions, invoke, plugins, runs, send, sync)
+OWN: tuple[click.Command, ...] = (connect, doctor, functions, invoke, plugins, runs, send, sync)
 """Our subcommands, wherever the group stands; whoever adds one adds it here."""
 
 OWN_ALONE: tuple[click.Command, ...] = (completion, new_plugin)

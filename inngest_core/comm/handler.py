@@ -9,6 +9,7 @@ flow and answer with the same bytes.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,8 @@ class CommHandler:
         self._refresh()
         blocking = self._blocking(request)
         if self._streaming and blocking is not None:
-            return streamed(self._answer(request, blocking), self._site.headers)
+            lost = functools.partial(self._tell_of_lost_reply, request)
+            return streamed(self._answer(request, blocking), self._site.headers, lost)
         return await self._answer(request, blocking)
 
     async def _answer(self, request: CommRequest, blocking: bool | None) -> CommResponse:

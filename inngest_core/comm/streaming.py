@@ -7,7 +7,7 @@ The call runs in a task of its own; the stream only waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from ..execution.reply import dump
@@ -17,10 +17,27 @@ HEARTBEAT = b" "
 HEARTBEAT_SECONDS = 3.0
 
 
-def streamed(answering: Coroutine[Any, Any, CommResponse], headers: dict[str, str]) -> CommResponse:
-    """A reply that starts at once and ends with what *answering* results in."""
+def streamed(
+    answering: Coroutine[Any, Any, CommResponse],
+    headers: dict[str, str],
+    lost: Callable[[], None],
+) -> CommResponse:
+    """
+    A reply that starts at once and ends with what *answering* results in.
+
+    lost: called where the client goes away before its end.
+    """
     task = asyncio.get_running_loop().create_task(answering)
-    return CommResponse(201, headers, b"", _chunks(task))
+    return CommResponse(201, headers, b"", _watched(_chunks(task), lost))
+
+
+async def _watched(chunks: AsyncIterator[bytes], lost: Callable[[], None]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except (GeneratorExit, asyncio.CancelledError):
+        lost()
+        raise
 
 
 async def _chunks(task: asyncio.Task[CommResponse]) -> AsyncIterator[bytes]:

@@ -137,8 +137,9 @@ def answered(app: Any, messages: list[dict[str, Any]]) -> list[Any]:
     return sent
 
 
+@pytest.mark.parametrize("streaming", list(inngest.Streaming))
 def test_who_leaves_before_the_reply_is_told_of_in_the_log(
-    caplog: pytest.LogCaptureFixture,
+    streaming: inngest.Streaming, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = dev_client()
     begun = asyncio.Event()
@@ -148,16 +149,16 @@ def test_who_leaves_before_the_reply_is_told_of_in_the_log(
         await asyncio.Event().wait()
 
     create(client, "slow", slow)
-    app = serve(client)
+    app = serve(client, streaming=streaming)
 
     async def leave() -> None:
         task = asyncio.ensure_future(exchange(app, call("slow")))
         await begun.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        assert caplog.text.count("has gone before there was a reply") == 1
 
     asyncio.run(leave())
-    assert "has gone before there was a reply" in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/jobs/api/inngest", "/api/inngest"])

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from inngest_core.connect import connect_pb2 as pb
 from tests.connect_chaos.schedule import Fault
 
@@ -202,7 +204,8 @@ class _Frame:
         self.opcode = opcode
         self.message = pb.ConnectMessage()
         if opcode == 2:
-            self.message.ParseFromString(body)
+            with contextlib.suppress(DecodeError):  # Garbage, perhaps of our own.
+                self.message.ParseFromString(body)
 
     @property
     def name(self) -> str:

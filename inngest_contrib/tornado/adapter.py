@@ -15,7 +15,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler, stream_request_body
 
-from inngest_core import CommHandler, Function, Inngest, Streaming
+from inngest_core import CommHandler, ConfigError, Function, Inngest, Streaming
 from inngest_core.comm import CommRequest, CommResponse
 
 FRAMEWORK = "tornado"
@@ -87,7 +87,8 @@ def serve(
 
     functions: None serves everything created on the client. public_path: the path
     as the Inngest server sees it, where a proxy rewrites it. Raises
-    SigningKeyMissingError in cloud mode without a key.
+    SigningKeyMissingError in cloud mode without a key, and ConfigError for a path that
+    was served before.
     """
     arguments = {
         "client": client,
@@ -99,8 +100,10 @@ def serve(
         "streaming": streaming,
     }
     _door(app, arguments).require_key()
-    path = (serve_path or client.config.serve_path or DEFAULT_PATH).strip("/")
-    app.add_handlers(".*", [(f"/{re.escape(path)}/?", InngestHandler, arguments)])
+    path = "/" + (serve_path or client.config.serve_path or DEFAULT_PATH).strip("/")
+    _require_free(app, path)
+    pattern = re.escape(path.rstrip("/")) + "/?"
+    app.add_handlers(".*", [(pattern, InngestHandler, arguments)])
 
 
 def to_request(request: HTTPServerRequest) -> CommRequest:
@@ -132,6 +135,19 @@ async def from_response(response: CommResponse, handler: RequestHandler) -> None
         except StreamClosedError:
             return
     handler.finish(response.body)
+
+
+_PATHS: WeakKeyDictionary[Application, set[str]] = WeakKeyDictionary()
+
+
+def _require_free(app: Application, path: str) -> None:
+    """Raise ConfigError where ``serve`` was given the path before: only one would be asked."""
+    paths = _PATHS.setdefault(app, set())
+    if path in paths:
+        raise ConfigError(
+            f'serve_path: "{path}" is served by this app already; give one of the two another'
+        )
+    paths.add(path)
 
 
 _Key = tuple[tuple[str, int], ...]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from werkzeug.test import Client
 
 import inngest_core as inngest
-from inngest_contrib.digitalocean import serve
+from inngest_contrib.digitalocean import plugin, serve
 from inngest_contrib.digitalocean.simulator import FULL_PATH, Context, DigitalOceanSimulator
 from inngest_contrib.testing.conformance import (
     CALL,
@@ -264,6 +264,12 @@ def test_a_signed_reply_is_in_base64_so_that_its_bytes_are_those_that_were_signe
     header = reply["headers"]["x-inngest-signature"]
     assert verify(header, body, [key], int(header[2:12])) == key
     assert json.loads(body) == {"n": 1, "é": "ü"}
+
+
+def test_the_plugin_describes_the_adapter() -> None:
+    described = plugin.inngest_framework()
+    assert described.name == "digitalocean"
+    assert described.serve == "inngest_contrib.digitalocean:serve"
 
 
 # ---- an instance lives on between calls

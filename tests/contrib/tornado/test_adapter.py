@@ -37,7 +37,7 @@ from inngest_contrib.testing.conformance import (
     functions,
     signed,
 )
-from inngest_contrib.tornado import InngestHandler, serve
+from inngest_contrib.tornado import InngestHandler, plugin, serve
 from inngest_contrib.tornado.adapter import READ_AT_MOST
 from inngest_core.comm import streaming
 from inngest_core.wire.signing import verify
@@ -136,6 +136,17 @@ def test_several_clients_live_in_one_app() -> None:
     assert ask(app, Asked("GET")).json["function_count"] == 10
     assert ask(app, Asked("GET", path="/second")).json["function_count"] == 1
     assert ask(app, Asked(path="/third", query="fnId=other-plain", body=b"{}")).status == 400
+
+
+def test_a_second_serve_of_a_path_is_refused_by_the_path() -> None:
+    app = served()
+    with pytest.raises(inngest.ConfigError, match=r"/api/inngest.* is served by this app already"):
+        serve(app, dev_client(), [], serve_path="api/inngest/")
+
+
+def test_the_plugin_describes_the_adapter() -> None:
+    described = plugin.inngest_framework()
+    assert (described.name, described.serve) == ("tornado", "inngest_contrib.tornado:serve")
 
 
 def test_a_path_is_no_pattern() -> None:

@@ -76,15 +76,18 @@ class Api:
         try:
             return self._client.engine.run(flow)
         except TransportError as error:
-            raise Failure(f"{error}; {self._unreachable(origin)}") from error
+            raise Failure(f"{error}; {remedy(self._client, origin)}") from error
 
-    def _unreachable(self, origin: str) -> str:
-        if origin != self.origin or self._client.is_production:
-            return f"is {origin} the right address, and is something listening there?"
-        return (
-            "start a server with `inngest-core dev`, or say where it is, such as "
-            "INNGEST_DEV=http://127.0.0.1:8288"
-        )
+
+def remedy(client: Inngest, origin: str) -> str:
+    """What to do where there is no reply from *origin*."""
+    config = client.config
+    if client.is_production or origin not in (config.api_origin, config.event_origin):
+        return f"is {origin} the right address, and is something listening there?"
+    return (
+        "start a server with `inngest-core dev`, or say where it is, such as "
+        "INNGEST_DEV=http://127.0.0.1:8288"
+    )
 
 
 def _one(request: HttpRequest) -> Flow[HttpResponse]:

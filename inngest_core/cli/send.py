@@ -6,7 +6,10 @@ from typing import Any
 
 import click
 
+from ..errors import SendEventsError, TransportError
+from .api import remedy
 from .data import read_object
+from .failure import Failure
 from .show import json_option, show_json
 from .subject import Command, Subject, client_option, pass_subject
 
@@ -38,7 +41,13 @@ def send(
     """
     from ..wire.event import Event
 
-    (sent,) = subject.client.send_sync(Event(name=name, data=data or {}, id=event_id or ""))
+    client = subject.client
+    try:
+        (sent,) = client.send_sync(Event(name=name, data=data or {}, id=event_id or ""))
+    except SendEventsError as error:
+        if not isinstance(error.__cause__, TransportError):
+            raise
+        raise Failure(f"{error}; {remedy(client, client.config.event_origin)}") from error
     if as_json:
         show_json({"id": sent, "name": name})
     else:

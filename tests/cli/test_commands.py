@@ -336,11 +336,12 @@ def test_without_a_key_the_cloud_is_not_asked(capsys: pytest.CaptureFixture[str]
     assert "INNGEST_DEV=1" in refused.err
 
 
+@pytest.mark.parametrize("words", ["runs list", "send shop/add"])
 def test_a_server_that_is_not_there_is_told_with_how_to_start_one(
-    capsys: pytest.CaptureFixture[str],
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client = inngest.Inngest(app_id="shop", is_production=False, api_base_url="http://127.0.0.1:9")
-    refused = runner(client, capsys)("runs", "list")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    refused = runner(cloud(is_production=False), capsys)(*words.split())
     assert refused.status == 1
     assert "inngest-core dev" in refused.err
 

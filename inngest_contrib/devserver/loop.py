@@ -226,6 +226,10 @@ class Server:
                 await asyncio.wait([self._committing])
             await asyncio.sleep(0)
 
+    def secret(self, name: str) -> bytes:
+        """A random key, the same one after every restart with this database."""
+        return self._store.secret(name)
+
     def attach(self, url: str, handler: Handler) -> None:
         """Call the app at `url` in process: `handler` is a CommHandler (`answer(request)`)."""
         self._in_process.attach(url, handler)

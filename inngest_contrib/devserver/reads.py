@@ -21,6 +21,7 @@ from inngest_contrib.devserver.views import (
     FUNCTIONS,
     NOTES,
     RUNS,
+    SPANS,
     STEPS,
     AppView,
     AttemptView,
@@ -29,6 +30,7 @@ from inngest_contrib.devserver.views import (
     FunctionView,
     JobView,
     RunView,
+    SpanView,
     StepView,
     app_view,
     attempt_view,
@@ -36,6 +38,7 @@ from inngest_contrib.devserver.views import (
     function_view,
     note_view,
     run_view,
+    span_view,
     step_view,
 )
 from inngest_core.wire.names import DEFERRED
@@ -189,6 +192,15 @@ class Reads:
         """How many bytes of metadata a run has."""
         (row,) = self._ask('SELECT sum(length("values")) FROM notes WHERE run_id = ?', run_id)
         return row[0] or 0
+
+    def spans(self, run_id: str) -> list[SpanView]:
+        """What the app of a run has traced itself, oldest first."""
+        sql = f"{SPANS} WHERE run_id = ? ORDER BY began_at, id"
+        return [span_view(row) for row in self._ask(sql, run_id)]
+
+    def count_spans(self, run_id: str) -> int:
+        """How many spans there are of a run."""
+        return int(self._ask("SELECT count(*) FROM spans WHERE run_id = ?", run_id)[0][0])
 
     def expiry(self, run_id: str, step_id: str) -> int | None:
         """When a step that waits gives up; None if it does not wait."""

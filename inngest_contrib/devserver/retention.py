@@ -126,6 +126,7 @@ _KEYS = {
     "steps": "number",
     "attempts": "ended_at, job_id, attempt, step_id",
     "notes": "id",
+    "spans": "id",
     "defers": "number",
 }
 """What belongs to a run, and by what one record is told from the others of the run."""

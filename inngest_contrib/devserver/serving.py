@@ -34,6 +34,7 @@ from inngest_contrib.devserver.metrics import Metrics
 from inngest_contrib.devserver.scanning import Scan
 from inngest_contrib.devserver.sockets import is_loopback, listen
 from inngest_contrib.devserver.store import StoreRefused
+from inngest_contrib.devserver.tokens import Tokens
 from inngest_core import __version__
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ async def _serve(
     stop: asyncio.Event,
 ) -> None:
     api = Api(server, expressions, __version__, _start_options(options), keys)
+    api.tokens = Tokens(server.secret("tokens"))
     api.metrics = Metrics(server)
     api.connect_times = options.connect_times
     any_host = not is_loopback(options.host)
@@ -160,9 +162,11 @@ async def _serve(
             scan = Scan(discovery, urlsplit(url).port or 0, options.poll_interval)
             finders = [discovery.run(), *([scan.run()] if options.scan else [])]
             await _watch_apps(finders, stop, serving)
+            api.ending.set()
             await server.stop(grace=GRACE_SECONDS)
     finally:
         # Whoever listens would stay for minutes, and uvicorn would wait for them.
+        api.ending.set()
         api.hub.close()
         web.should_exit = True
         await serving
@@ -206,7 +210,9 @@ async def _watch_apps(
 
 
 def _is_no_false_alarm(record: logging.LogRecord) -> bool:
-    return record.msg != _FALSE_ALARM
+    # What is still under way when the sockets close is left, and uvicorn tells it as an error.
+    left = record.exc_info is not None and record.exc_info[0] is asyncio.CancelledError
+    return record.msg != _FALSE_ALARM and not left
 
 
 class _Web(uvicorn.Server):

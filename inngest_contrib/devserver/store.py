@@ -44,6 +44,7 @@ Statements = Sequence[tuple[str, Sequence[Sequence[Any]]]]
 
 _CHECKPOINT_BYTES = 4 * 1024 * 1024
 _LOOK_EVERY = 64
+_SECRET_BYTES = 32
 
 
 class StoreRefused(Exception):
@@ -115,6 +116,14 @@ class Store:
         """Write the log back into the file. Safe to call from another thread, one at a time."""
         if self._checkpointer is not None:
             self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def secret(self, name: str) -> bytes:
+        """A random key, the same one as long as there is this database."""
+        insert = "INSERT OR IGNORE INTO secrets VALUES (?, ?)"
+        self._db.execute(insert, (name, os.urandom(_SECRET_BYTES)))
+        (row,) = self._rows("SELECT value FROM secrets WHERE name = ?", (name,))
+        value: bytes = row[0]
+        return value
 
     def sweep(self, before: int) -> Sweep:
         """What deletes all that ended before an instant, in unix ms."""

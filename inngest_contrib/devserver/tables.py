@@ -25,6 +25,7 @@ from inngest_contrib.devserver.engine.state import (
     Job,
     Note,
     Run,
+    Span,
     Step,
     Wait,
 )
@@ -119,6 +120,16 @@ CREATE TABLE notes (
     5: """
 CREATE INDEX runs_by_status ON runs (status);
 CREATE INDEX runs_by_function ON runs (function_id, status);
+""",
+    # What the server must know again after a restart, and what apps trace themselves.
+    6: """
+CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE spans (
+  run_id TEXT NOT NULL, id TEXT NOT NULL, parent TEXT NOT NULL, name TEXT NOT NULL,
+  kind TEXT NOT NULL, began_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,
+  failed INTEGER NOT NULL, service TEXT NOT NULL, scope TEXT NOT NULL, attributes BLOB NOT NULL,
+  PRIMARY KEY (run_id, id)
+) WITHOUT ROWID;
 """,
 }
 """What leads from the version before to each version."""
@@ -275,6 +286,12 @@ def _note(note: Note) -> tuple[Any, ...]:
     return (*about, note.kind, note.op, note.values, note.noted_at)
 
 
+def _span(span: Span) -> tuple[Any, ...]:
+    about = (span.run_id, span.id, span.parent, span.name, span.kind)
+    times = (span.began_at, span.ended_at, span.failed)
+    return (*about, *times, span.service, span.scope, span.attributes)
+
+
 TABLES: dict[str, Table] = {
     App.TABLE: Table(
         _replace("apps", 10), _app, "DELETE FROM apps WHERE id = ?", lambda app: (app.id,)
@@ -305,6 +322,7 @@ TABLES: dict[str, Table] = {
     ),
     Defer.TABLE: Table(_replace("defers", 9), _defer),
     Note.TABLE: Table(_replace("notes", 8), _note),
+    Span.TABLE: Table(_replace("spans", 11), _span),
     Dedupe.TABLE: Table(
         _replace("dedupes", 3),
         lambda seen: (seen.function_id, seen.event_id, seen.expires),

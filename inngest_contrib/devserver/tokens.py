@@ -1,5 +1,6 @@
 """
-Tokens that let a browser listen to some topics. JSON Web Tokens, signed with a key of this process.
+Tokens that let a browser listen to some topics, or publish. JSON Web Tokens, signed with a key that
+the database keeps, so that they outlive the server.
 
 A token is looked at when someone comes with it; it may run out while they stay.
 """
@@ -30,11 +31,13 @@ class BadToken(ValueError):
 class Tokens:
     """Issues tokens, and reads them again."""
 
-    def __init__(self) -> None:
-        self._key = os.urandom(32)
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = key or os.urandom(32)
 
-    def issue(self, topics: Sequence[Topic], *, seconds: int = _SECONDS) -> str:
-        """A token for some topics."""
+    def issue(
+        self, topics: Sequence[Topic], *, seconds: int = _SECONDS, publish: bool = False
+    ) -> str:
+        """A token for some topics; or, with `publish`, to publish."""
         import jwt
 
         now = time.time_ns() // 1_000_000
@@ -54,7 +57,7 @@ class Tokens:
                 }
                 for topic in topics
             ],
-            "publish": False,
+            "publish": publish,
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
@@ -84,6 +87,20 @@ class Tokens:
     def read(self, token: str) -> list[Topic]:
         """The topics of a token. Raises BadToken."""
         return [_topic(each) for each in self._claims(token, _ISSUER)["topics"]]
+
+    def is_one(self, token: str) -> bool:
+        """Whether a text is a token for topics, and no key."""
+        try:
+            self.read(token)
+        except BadToken:
+            return False
+        return True
+
+    def may_publish(self, token: str, topic: Topic) -> bool:
+        """Whether a token is one to publish with; without topics, to any. Raises BadToken."""
+        claims = self._claims(token, _ISSUER)
+        topics = [_topic(each) for each in claims["topics"]]
+        return claims.get("publish") is True and (not topics or topic in topics)
 
     def _claims(self, token: str, issuer: str) -> dict[str, Any]:
         import jwt

@@ -7,6 +7,7 @@ Times are unix milliseconds, ids ULIDs, `*_json` raw JSON text.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,10 @@ STEPS = (
     " details, position FROM steps"
 )
 ATTEMPTS = "SELECT run_id, step_id, attempt, started_at, ended_at, error, retry_at FROM attempts"
+SPANS = (
+    "SELECT id, parent, name, kind, began_at, ended_at, failed, service, scope, attributes "
+    "FROM spans"
+)
 NOTES = 'SELECT step_id, scope, kind, op, "values", noted_at FROM notes'
 FUNCTIONS = "SELECT id, slug, name, app_id, app_name, url, config, archived FROM functions"
 
@@ -199,6 +204,22 @@ def event_view(row: tuple[Any, ...]) -> EventView:
     )
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SpanView:
+    """Something that an app has traced itself. Ids in hex, as OpenTelemetry has them."""
+
+    id: str
+    parent: str
+    name: str
+    kind: str
+    began_at: int
+    ended_at: int
+    failed: bool
+    service: str
+    scope: str
+    attributes: Mapping[str, Any]
+
+
 def run_view(row: tuple[Any, ...]) -> RunView:
     run_id, function_id, slug, app, name, status, queued, started, ended, *rest = row
     event_ids, event_name, cron, output, original = rest
@@ -264,6 +285,22 @@ def note_view(row: tuple[Any, ...]) -> NoteView:
         op=op,
         values=json.loads(values),
         noted_at=noted_at,
+    )
+
+
+def span_view(row: tuple[Any, ...]) -> SpanView:
+    span_id, parent, name, kind, began, ended, failed, service, scope, attributes = row
+    return SpanView(
+        id=span_id,
+        parent=parent,
+        name=name,
+        kind=kind,
+        began_at=began,
+        ended_at=ended,
+        failed=bool(failed),
+        service=service,
+        scope=scope,
+        attributes=json.loads(attributes),
     )
 
 

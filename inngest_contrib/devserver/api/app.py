@@ -30,6 +30,7 @@ from inngest_contrib.devserver.api import (
     rest_v1,
     rest_v2,
     signals,
+    traces,
 )
 from inngest_contrib.devserver.api.context import Api, Handler
 from inngest_contrib.devserver.api.gate import Gate
@@ -55,7 +56,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", "/v1/runs/{id}", rest_v1.cancel_run),
     ("GET", "/v1/runs/{id}/jobs", rest_v1.jobs),
     ("POST", "/v1/runs/{id}/metadata", metadata.note),
-    ("POST", "/v1/traces/userland", rest_v1.not_implemented),
+    ("POST", "/v1/traces/userland", traces.take),
     ("GET", "/v1/apps/{app}/functions", rest_v1.functions),
     ("POST", "/v1/checkpoint", endpoints.begin),
     ("POST", "/v1/checkpoint/{id}/async", checkpoint.report),
@@ -124,7 +125,7 @@ def build(
     )
     # A redirect would make clients send again, or not at all; a wrong path is told instead.
     starlette.router.redirect_slashes = False
-    inner = Gate(starlette, keys)
+    inner = Gate(starlette, keys, api.tokens)
     return Guard(inner, allowed_hosts=allowed_hosts, any_host=any_host, kind=keys.kind)
 
 

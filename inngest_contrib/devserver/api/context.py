@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ class Api:
     hub: Hub = field(default_factory=Hub)
     """Who listens to realtime messages."""
     tokens: Tokens = field(default_factory=Tokens)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server ends: who waits for something is told to ask again."""
     metrics: Metrics | None = None
     workers: Workers | None = None
     """Who is connected; there once the first worker has asked where to connect."""
@@ -124,3 +127,14 @@ def find_function(api: Api, app: AppView, name: str) -> FunctionView:
         if not function.archived and function.slug in (name, f"{app.name}-{name}"):
             return function
     raise ApiError(404, "Function not found")
+
+
+async def until_first(*work: Any, seconds: float | None = None) -> None:
+    """Do several things until one of them has ended, however it did."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,7 +16,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from inngest_contrib.devserver.api.context import Api, read_body
+from inngest_contrib.devserver.api.context import Api, read_body, until_first
 from inngest_contrib.devserver.api.replies import JSON, ApiError, reply_v1
 from inngest_contrib.devserver.engine.commands import BeginRun, Begun, ReportRun
 from inngest_contrib.devserver.realtime import STREAM_TOPIC, Topic
@@ -71,10 +71,11 @@ async def output(api: Api, request: Request) -> Response:
     run_id = str(request.path_params["id"])
     if not api.tokens.opens(request.query_params.get("token", ""), run_id):
         raise ApiError(401, _BAD_TOKEN)
-    try:
-        await asyncio.wait_for(_end(api, run_id), OUTPUT_SECONDS)
-    except asyncio.TimeoutError:
-        raise ApiError(504, "The run has not ended yet; ask again") from None
+    await until_first(_end(api, run_id), api.ending.wait(), seconds=OUTPUT_SECONDS)
+    if api.ending.is_set():
+        raise ApiError(503, "The server ends; ask again")
+    if _is_open(api, run_id):
+        raise ApiError(504, "The run has not ended yet; ask again")
     run = api.reads.run(run_id)
     if run is None:
         raise ApiError(401, _BAD_TOKEN)
@@ -84,11 +85,15 @@ async def output(api: Api, request: Request) -> Response:
 async def _end(api: Api, run_id: str) -> None:
     with _changes(api, run_id) as changed:
         while True:
-            run = api.reads.run(run_id)
-            if run is None or run.ended_at is not None:
+            if not _is_open(api, run_id):
                 return
             await changed.wait()
             changed.clear()
+
+
+def _is_open(api: Api, run_id: str) -> bool:
+    run = api.reads.run(run_id)
+    return run is not None and run.ended_at is None
 
 
 @contextmanager

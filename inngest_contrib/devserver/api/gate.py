@@ -13,13 +13,16 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inngest_contrib.devserver.api.replies import reply
+from inngest_contrib.devserver.api.replies import bearer, reply
 from inngest_contrib.devserver.keys import Keys
+from inngest_contrib.devserver.tokens import Tokens
 from inngest_core.wire.names import Header
 
 _EVENTS = "/e/"
 _OPEN = frozenset({"/health", _EVENTS})
 _TOKENED = frozenset({"/v1/realtime/connect", "/v1/realtime/sse"})
+_PUBLISHING = frozenset({"/v1/realtime/publish", "/v1/realtime/publish/tee"})
+"""A token will do here, if it is one to publish with; that is looked at behind the door."""
 _OUTPUT = re.compile(r"/v1/(checkpoint|http/runs)/[^/]+/output")
 """What a run came to; it wants a token, too."""
 
@@ -27,9 +30,10 @@ _OUTPUT = re.compile(r"/v1/(checkpoint|http/runs)/[^/]+/output")
 class Gate:
     """ASGI middleware: let in who has a key. Without keys it lets everyone in."""
 
-    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, tokens: Tokens) -> None:
         self._app = app
         self._keys = keys
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = None if scope["type"] != "http" else self._refusal(scope)
@@ -47,7 +51,10 @@ class Gate:
         if path.startswith(_EVENTS):
             return self._event_refusal(path)
         headers = Headers(scope=scope)
-        return None if self._keys.admits(headers.get(Header.AUTHORIZATION)) else _demand(headers)
+        given = headers.get(Header.AUTHORIZATION)
+        if path in _PUBLISHING and self._tokens.is_one(bearer(given or "")):
+            return None
+        return None if self._keys.admits(given) else _demand(headers)
 
     def _event_refusal(self, path: str) -> Response | None:
         if self._keys.admits_event_key(path.removeprefix(_EVENTS)):

@@ -177,7 +177,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         answers={200: None},
         errors=(400, 404, 413),
     ),
-    ("POST", "/v1/traces/userland"): _NOT_HERE,
+    ("POST", "/v1/traces/userland"): Operation(
+        summary="Keep spans of OpenTelemetry with their runs; protobuf is taken, too",
+        body=object_of(resourceSpans=list_of(object_of())),
+        answers={200: object_of()},
+        errors=(400, 413),
+    ),
     ("GET", "/v1/apps/{app}/functions"): Operation(
         summary="The functions of an app, as registered", answers={200: list_of(object_of())}
     ),

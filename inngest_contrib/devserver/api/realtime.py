@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import json
 import os
@@ -15,8 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from inngest_contrib.devserver.api.context import Api, read_body
-from inngest_contrib.devserver.api.replies import ApiError, reply
+from inngest_contrib.devserver.api.context import Api, read_body, until_first
+from inngest_contrib.devserver.api.replies import ApiError, bearer, reply
 from inngest_contrib.devserver.events import EventRefused, read_json
 from inngest_contrib.devserver.realtime import (
     MAX_MESSAGE,
@@ -32,6 +31,8 @@ from inngest_contrib.devserver.tokens import BadToken
 from inngest_core.wire.time import format_instant
 
 CONNECT = "/v1/realtime/connect"
+PUBLISH_SECONDS = 16 * 60
+"""How long a token to publish with is good for; it is looked at with each message."""
 _PIECE = 1024
 _MAX_STREAM = 1000 * _PIECE
 _SSE_SECONDS = 15 * 60
@@ -50,7 +51,7 @@ _SSE_HEADERS = {
 
 
 async def token(api: Api, request: Request) -> Response:
-    """POST /v1/realtime/token: a token for a list of topics."""
+    """POST /v1/realtime/token: a token to listen to topics or, where asked for, to publish."""
     try:
         wished = read_json(await read_body(request))
     except EventRefused as error:
@@ -58,6 +59,8 @@ async def token(api: Api, request: Request) -> Response:
     if not isinstance(wished, list):
         raise ApiError(400, _NO_TOPICS)
     topics = [_read_topic(each) for each in wished]
+    if request.query_params.get("publish") == "true":
+        return reply({"jwt": api.tokens.issue(topics, seconds=PUBLISH_SECONDS, publish=True)}, 201)
     return reply({"jwt": api.tokens.issue(topics)}, 201)
 
 
@@ -72,9 +75,10 @@ def _read_topic(wished: Any) -> Topic:
 
 async def publish(api: Api, request: Request) -> Response:
     """POST /v1/realtime/publish: hand a message to all who listen now."""
-    _check_publisher(api, request)
+    topic = Topic(_first(request, "channel"), _first(request, "topic"))
+    _check_publisher(api, request, topic)
     envelope = Envelope(
-        topic=Topic(_first(request, "channel"), _first(request, "topic")),
+        topic=topic,
         created_at=format_instant(time.time_ns() // 1_000_000),
         run_id=_first(request, "run_id"),
         metadata=_first(request, "metadata"),
@@ -89,8 +93,8 @@ async def publish(api: Api, request: Request) -> Response:
 
 async def tee(api: Api, request: Request) -> Response:
     """POST /v1/realtime/publish/tee: hand on what comes, as it comes."""
-    _check_publisher(api, request)
     channel = _first(request, "channel")
+    _check_publisher(api, request, Topic(channel, STREAM_TOPIC))
     if not channel:
         return PlainTextResponse("channel query parameter required\n", 400)
     async for text in _read_pieces(request):
@@ -98,11 +102,12 @@ async def tee(api: Api, request: Request) -> Response:
     return Response(status_code=200)
 
 
-def _check_publisher(api: Api, request: Request) -> None:
-    """Refuse who comes with a token that is for listening only."""
-    given = _bearer(request.headers.get("authorization", ""))
+def _check_publisher(api: Api, request: Request, topic: Topic) -> None:
+    """Refuse who comes with a token that is for listening only, or for other topics."""
+    given = bearer(request.headers.get("authorization", ""))
     try:
-        api.tokens.read(given)
+        if api.tokens.may_publish(given, topic):
+            return
     except BadToken:
         # A key, or nothing: whether that will do was decided at the door.
         return
@@ -190,7 +195,7 @@ class _EventStream(Response):
         try:
             await send({"type": "http.response.start", **start})
             await _send_part(send, ":\n\n")
-            await _until_first(
+            await until_first(
                 _hand_on(listener, lambda message: _send_part(send, _as_event(message))),
                 _wait_for_end(receive),
                 seconds=_SSE_SECONDS,
@@ -221,7 +226,7 @@ class Connect:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
-        given = socket.query_params.get("token") or _bearer(socket.headers.get("authorization", ""))
+        given = socket.query_params.get("token") or bearer(socket.headers.get("authorization", ""))
         try:
             listener = self._api.hub.join(self._api.tokens.read(given))
         except BadToken:
@@ -229,7 +234,7 @@ class Connect:
             return
         try:
             await socket.accept()
-            await _until_first(
+            await until_first(
                 _hand_on(listener, lambda message: socket.send_text(message.text)),
                 self._obey(socket, listener),
             )
@@ -265,19 +270,3 @@ async def _deny(receive: Receive, send: Send) -> None:
 async def _hand_on(listener: Listener, send: Callable[[Message], Awaitable[None]]) -> None:
     while (message := await listener.next()) is not None:
         await send(message)
-
-
-async def _until_first(*work: Any, seconds: float | None = None) -> None:
-    """Do several things until one of them has ended, however it did."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _bearer(header: str) -> str:
-    scheme, _, rest = header.strip().partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -87,6 +88,9 @@ def _as_api_error(error: Exception, request: Request) -> ApiError:
         return _from_routing(error, request)
     if isinstance(error, ServerStopped):
         return ApiError(503, f"{error}. Send it again once a server runs here.")
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        # Between the end of the store and that of the sockets.
+        return ApiError(503, "the server ends. Send it again once a server runs here.")
     logger.error("%s %s failed", request.method, _shown(request.url.path), exc_info=error)
     return ApiError(500, f"The server failed: {type(error).__name__}. Its log has the details.")
 
@@ -118,3 +122,9 @@ def _error_body(failure: ApiError, path: str) -> dict[str, Any]:
 
 def _now() -> str:
     return format_instant(int(time.time() * 1000))
+
+
+def bearer(header: str) -> str:
+    """What an authorization header brings."""
+    scheme, _, rest = header.strip().partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else ""

@@ -68,11 +68,6 @@ async def jobs(api: Api, request: Request) -> Response:
     return reply_v1([job_v1(job) for job in api.reads.jobs(run_id)])
 
 
-async def not_implemented(api: Api, request: Request) -> Response:
-    """Answer for what this server does not do."""
-    raise ApiError(501, f"{request.method} {request.url.path} is not implemented by this server")
-
-
 async def cancel_run(api: Api, request: Request) -> Response:
     """DELETE /v1/runs/{id}: also well if the run has ended."""
     await api.server.submit(CancelRun(find_run(api, run_id_of(request), _UNKNOWN_RUN).id))

@@ -172,7 +172,11 @@ async def run_trace(api: Api, request: Request) -> Response:
     events = [event for event in map(api.reads.event, found.event_ids) if event]
     steps, attempts = api.reads.steps(found.id), api.reads.attempts(found.id)
     include, notes = _wants_output(request), api.reads.notes(found.id)
-    return reply_v2(trace(found, steps, attempts, events, include_output=include, notes=notes))
+    spans = api.reads.spans(found.id)
+    document = trace(
+        found, steps, attempts, events, include_output=include, notes=notes, spans=spans
+    )
+    return reply_v2(document)
 
 
 async def cancel_run(api: Api, request: Request) -> Response:

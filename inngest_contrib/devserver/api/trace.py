@@ -6,16 +6,18 @@ Span ids are made from what the span is about, so that asking again gives the sa
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inngest_contrib.devserver.api.shapes import ENDED, output_v2, times
+from inngest_contrib.devserver.engine.tracing import RUN, span_id
 from inngest_contrib.devserver.notes import NoteView, fold
-from inngest_contrib.devserver.views import AttemptView, EventView, RunView, StepView
+from inngest_contrib.devserver.views import AttemptView, EventView, RunView, SpanView, StepView
 from inngest_core.wire.time import format_instant
 
+_MAX_DEPTH = 50
+"""How deep spans of an app are nested where they are shown."""
 _STEP_OPS = {
     "Step": "RUN",
     "StepRun": "RUN",
@@ -39,6 +41,7 @@ def trace(
     *,
     include_output: bool,
     notes: Sequence[NoteView] = (),
+    spans: Sequence[SpanView] = (),
 ) -> dict[str, Any]:
     """The document of /v2/runs/{id}/trace."""
     noted = fold(notes)
@@ -48,12 +51,50 @@ def trace(
     ]
     if run.status in ENDED:
         children.append(_finalization(run, attempts, include_output))
-    root = _span("Run", run.id, "run", run.status, run.queued_at, run.started_at, run.ended_at)
+    root = _span("Run", run.id, RUN, run.status, run.queued_at, run.started_at, run.ended_at)
     root["input"] = {"data": [event.event for event in events]}
     if include_output and run.output_json is not None:
         root["output"] = output_v2(run)
     root |= _metadata(noted.get(""))
-    return {"runId": run.id, "rootSpan": {**root, "children": children}}
+    root["children"] = children
+    _hang(root, spans)
+    return {"runId": run.id, "rootSpan": root}
+
+
+def _hang(root: dict[str, Any], spans: Sequence[SpanView]) -> None:
+    """Put what the app has traced below its parents; below the run where these are unknown."""
+    places = {root["id"]: root, **{child["id"]: child for child in root["children"]}}
+    parents = {span.id: span.parent for span in spans}
+    shown = {span.id: _userland(span) for span in spans}
+    for one, shape in shown.items():
+        parent = parents[one]
+        above = root if _in_ring(one, parents) else shown.get(parent) or places.get(parent)
+        (above or root).setdefault("children", []).append(shape)
+
+
+def _in_ring(span: str, parents: Mapping[str, str]) -> bool:
+    """Whether a span is said to be below itself, or too deep: it could not be shown there."""
+    above: str | None = span
+    for _ in range(_MAX_DEPTH):
+        above = parents.get(above or "")
+        if above not in parents:
+            return False
+    return True
+
+
+def _userland(span: SpanView) -> dict[str, Any]:
+    return {
+        "id": span.id,
+        "name": span.name,
+        "status": "FAILED" if span.failed else "COMPLETED",
+        "isUserland": True,
+        "kind": span.kind,
+        "service": span.service,
+        "scope": span.scope,
+        "attributes": span.attributes,
+        "queuedAt": format_instant(span.began_at),
+        **times(span.began_at, span.ended_at),
+    }
 
 
 def _metadata(notes: Sequence[NoteView] | None) -> dict[str, Any]:
@@ -138,7 +179,7 @@ def _span(
     ended: int | None,
 ) -> dict[str, Any]:
     return {
-        "id": hashlib.sha256(f"{run_id}/{key}".encode()).hexdigest()[:16],
+        "id": span_id(run_id, key),
         "name": name,
         "status": status,
         "queuedAt": format_instant(queued),

@@ -14,6 +14,7 @@ from inngest_contrib.devserver.engine.commands import Call, Target
 from inngest_contrib.devserver.engine.limits import MAX_INLINE_STATE
 from inngest_contrib.devserver.engine.state import Function, Job, Run
 from inngest_contrib.devserver.engine.text import write_key
+from inngest_contrib.devserver.engine.tracing import trace_headers
 from inngest_contrib.devserver.engine.turn import Turn
 
 ACCOUNT = "00000000-0000-4000-a000-000000000000"
@@ -81,6 +82,7 @@ def _target(url: str, slug: str, step: str) -> str:
 
 def _headers(job: Job, request_id: str) -> dict[str, str]:
     return {
+        **trace_headers(job),
         "account-id": ACCOUNT,
         "content-type": "application/json",
         "user-agent": "Inngest",

@@ -147,6 +147,13 @@ class NoteMetadata:
     scope: str = "run"
 
 
+@dataclass(slots=True, frozen=True)
+class NoteSpans:
+    """Apps have traced something. Result: None. `spans` are records of runs that are known."""
+
+    spans: Sequence[Any]
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class KeptStep:
     """A step of a run that is repeated, as it was. Times in ms, the rest JSON text."""
@@ -289,6 +296,7 @@ Command = (
     | NoteWorkers
     | Report
     | NoteMetadata
+    | NoteSpans
     | BeginRun
     | ReportRun
     | Fetched

@@ -5,6 +5,7 @@ The engine: commands in; changes, effects and a result out. The rules stand in t
     state     what it remembers                         admission   the gate before a run
     turn      one moment of work                        runs        start and end of a run
     queue     jobs, from the wish to the call           steps       first heard of, ended once
+    tracing   the trace of a run                        timers      what is due
     body      the call                                  pauses      sleep, wait, invoke
     replies   what a reply says                         ops         what its ops lead to
     outcomes  the retry rule                            schedules   cron
@@ -79,6 +80,7 @@ from inngest_contrib.devserver.engine.commands import (
     NextTick,
     NoteAppError,
     NoteMetadata,
+    NoteSpans,
     NoteWorkers,
     Outcome,
     ReceiveEvents,
@@ -253,6 +255,7 @@ _DECIDE: dict[type[object], Callable[[Turn, Any], Any]] = {
     NoteWorkers: workers.note,
     SendSignal: signals.send,
     NoteMetadata: metadata.note,
+    NoteSpans: metadata.note_spans,
     Rerun: reruns.rerun,
 }
 """Who decides about which command, where nothing but the turn is needed."""

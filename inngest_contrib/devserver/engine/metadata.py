@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inngest_contrib.devserver.engine import text
-from inngest_contrib.devserver.engine.commands import Json, NoteMetadata, Warn
+from inngest_contrib.devserver.engine.commands import Json, NoteMetadata, NoteSpans, Warn
 from inngest_contrib.devserver.engine.limits import MAX_METADATA
 from inngest_contrib.devserver.engine.replies import Op
 from inngest_contrib.devserver.engine.state import Note, Run
@@ -56,6 +56,12 @@ def note(turn: Turn, command: NoteMetadata) -> None:
     """Keep what was sent about a run, which may have ended."""
     for item in command.updates:
         _keep(turn, command.run_id, command.step_id, command.scope, read_update(item))
+
+
+def note_spans(turn: Turn, command: NoteSpans) -> None:
+    """Keep what apps have traced."""
+    for span in command.spans:
+        turn.changes.keep(span)
 
 
 def take(turn: Turn, run: Run, ops: Iterable[Op]) -> None:

@@ -409,6 +409,28 @@ class Note:
         return self.run_id + self.id
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Span:
+    """Something that the app of a run has traced itself. Ids in hex, `attributes` JSON."""
+
+    TABLE: ClassVar[str] = "spans"
+    run_id: str
+    id: str
+    parent: str
+    name: str
+    kind: str
+    began_at: int
+    ended_at: int
+    failed: bool
+    service: str
+    scope: str
+    attributes: bytes
+
+    @property
+    def key(self) -> str:
+        return self.run_id + self.id
+
+
 @dataclass(slots=True)
 class Run:
     """One execution of a function, with everything that a call about it is made of."""

@@ -90,6 +90,10 @@ CREATE TABLE notes (
   PRIMARY KEY (run_id, id)
 ) WITHOUT ROWID;
 """,
+    5: """
+CREATE INDEX runs_by_status ON runs (status);
+CREATE INDEX runs_by_function ON runs (function_id, status);
+""",
 }
 """What each version added."""
 _ROWS = {
@@ -124,6 +128,7 @@ INSERT INTO invocations VALUES ('57b68f54-58f5-5d51-af3b-3a0f1a602095', 'word', 
     4: """
 INSERT INTO notes VALUES ('01R', 'N', '', 'run', 'score', 'merge', CAST('{"n":1}' AS BLOB), 9);
 """,
+    5: "",
 }
 VERSIONS = tuple(_TABLES)
 

@@ -122,14 +122,6 @@ def test_what_only_the_cloud_has_is_said_to_be_missing(
     assert response.json()["errors"][0]["code"] == "not_implemented"
 
 
-@pytest.mark.parametrize("path", ["/v1/traces/userland"])
-def test_what_this_server_does_not_keep_is_said_to_be_missing(
-    server: Running, known: dict[str, str], path: str
-) -> None:
-    response = server.http.post(path.format(**known), json={})
-    assert (response.status_code, response.json()["status"]) == (501, 501)
-
-
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,25 @@ def test_who_waits_for_the_output_gets_it_at_the_end(server: Running) -> None:
     server.http.post(f"/v1/checkpoint/{begun['run_id']}/steps", json=report)
     waiting.join()
     assert (found[0].status_code, found[0].text) == (202, "late")
+
+
+def test_who_waits_when_the_server_ends_is_told_to_ask_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    creation = recorded("sync", "sdk→server")[0][0]["body"]
+    with running() as server:
+        begun = begin(server, creation, "http://127.0.0.1:1")
+        port = httpx.URL(server.url).port
+        waiting = socket.create_connection(("127.0.0.1", port or 0), timeout=20)
+        target = f"/v1/checkpoint/{begun['run_id']}/output?token={begun['token']}"
+        waiting.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        # Answered behind it, by the one loop that reads both.
+        assert server.http.get("/health").status_code == 200
+    with waiting:
+        answer = waiting.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"The server ends; ask again" in answer
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
 def test_a_cancelled_run_has_no_output(server: Running) -> None:

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,7 @@ from tests.contrib.devserver.live import Running, running
 
 NEWS, OTHER = Topic("user:1", "news"), Topic("user:1", "other")
 RUN = "01M81EES37G68XN3HKJP6X71B6"
+KEY = "0123456789abcdef0123456789abcdef"
 
 
 # --- the hub --------------------------------------------------------------------------------
@@ -396,3 +398,60 @@ def test_the_end_of_the_server_is_the_end_of_listening() -> None:
             server.stop()
             assert list(lines) == [""]
         client.close()
+
+
+# --- tokens to publish with, restarts and the end ---------------------------------------------
+
+
+def issued(server: Running, *topics: Topic, publish: bool = False) -> str:
+    body = [{"channel": topic.channel, "name": topic.name} for topic in topics]
+    path = f"/v1/realtime/token{'?publish=true' if publish else ''}"
+    headers = {"authorization": f"Bearer {KEY}"}
+    return str(server.http.post(path, json=body, headers=headers).json()["jwt"])
+
+
+@pytest.mark.parametrize(
+    ("topics", "publish", "status"),
+    [([NEWS], True, 200), ([], True, 200), ([OTHER], True, 401), ([NEWS], False, 401)],
+)
+def test_a_token_to_publish_with_is_good_for_its_topics_also_on_a_server_with_keys(
+    topics: list[Topic], publish: bool, status: int
+) -> None:
+    with running(signing_key=KEY, event_keys=("k",)) as server:
+        token = issued(server, *topics, publish=publish)
+        response = server.http.post(
+            f"/v1/realtime/publish?channel={NEWS.channel}&topic={NEWS.name}",
+            json={"n": 1},
+            headers={"authorization": f"Bearer {token}"},
+        )
+        assert response.status_code == status
+        # It opens nothing else.
+        refused = server.http.get("/v1/events", headers={"authorization": f"Bearer {token}"})
+        assert refused.status_code == 401
+
+
+def test_tokens_outlive_a_restart_on_the_same_file(tmp_path: Path) -> None:
+    database = str(tmp_path / "dev.db")
+    with running(database=database) as server:
+        token = issued(server, NEWS)
+    with running(database=database) as server:
+        path = "/v1/realtime/sse"
+        assert server.http.head(path, params={"token": token}).status_code == 200
+    with running(database=str(tmp_path / "other.db")) as server:
+        assert server.http.head(path, params={"token": token}).status_code == 401
+
+
+def test_a_server_that_ends_lets_listeners_go_without_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with running() as server:
+        token = issued(server, NEWS)
+        listener = httpx.Client(base_url=server.url, timeout=20, trust_env=False)
+        stream = listener.stream("GET", "/v1/realtime/sse", params={"token": token})
+        messages = stream.__enter__()
+        lines = messages.iter_lines()
+        assert next(lines) == ":"
+    assert [line for line in lines if line] == []
+    stream.__exit__(None, None, None)
+    listener.close()
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]

@@ -13,8 +13,9 @@ from typing import Any
 
 from inngest_contrib.devserver.api import configurations
 from inngest_contrib.devserver.api.gql.ask import Ask
-from inngest_contrib.devserver.api.gql.spans import trace_id, trace_of
+from inngest_contrib.devserver.api.gql.spans import trace_of
 from inngest_contrib.devserver.api.shapes import ENDED, ENVIRONMENT_ID, stored_config
+from inngest_contrib.devserver.engine.tracing import trace_id
 from inngest_contrib.devserver.views import AppView, EventView, FunctionView, RunView, StepView
 from inngest_core.wire.names import DEFERRED
 from inngest_core.wire.time import format_instant

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,17 +13,13 @@ from graphql import GraphQLError
 
 from inngest_contrib.devserver.api.gql.ask import Ask
 from inngest_contrib.devserver.api.trace import trace
+from inngest_contrib.devserver.engine.tracing import trace_id
 from inngest_contrib.devserver.views import RunView
 from inngest_core.wire.time import format_instant
 
 Shape = dict[str, Any]
 _NOBODY = "0" * 16
 _NO_OUTPUT = "No output has this id"
-
-
-def trace_id(run_id: str) -> str:
-    """The id of the trace of a run."""
-    return hashlib.sha256(run_id.encode()).hexdigest()[:32]
 
 
 @dataclass(slots=True)
@@ -42,7 +37,8 @@ def trace_of(ask: Ask, run: RunView) -> Shape:
     steps = ask.take(ask.reads.steps(run.id))
     attempts = ask.take(ask.reads.attempts(run.id))
     notes = ask.take(ask.reads.notes(run.id))
-    document = trace(run, steps, attempts, [], include_output=False, notes=notes)
+    spans = ask.take(ask.reads.spans(run.id))
+    document = trace(run, steps, attempts, [], include_output=False, notes=notes, spans=spans)
     return _span(document["rootSpan"], _Place(ask, run))
 
 
@@ -69,7 +65,7 @@ def _span(given: Mapping[str, Any], place: _Place) -> Shape:
         "stepType": given.get("stepOp") or ("FINALIZATION" if _is_end(given) else ""),
         "stepInfo": _step_info(given, place),
         "isRoot": parent is None,
-        "isUserland": False,
+        "isUserland": given.get("isUserland", False),
         "response": None,
         "metadata": given.get("metadata", []),
     }
@@ -94,7 +90,7 @@ def _duration(given: Mapping[str, Any]) -> int | None:
 
 def _output_id(given: Mapping[str, Any], place: _Place) -> str | None:
     """Name the output of a span: of the run, of a step, or of an attempt that failed."""
-    if given["status"] not in ("COMPLETED", "FAILED"):
+    if given["status"] not in ("COMPLETED", "FAILED") or given.get("isUserland"):
         return None
     number = given["name"].removeprefix("Attempt ")
     about: Shape = {"rid": place.run.id}

@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=("speed", "return", "memory"))
     arguments = parser.parse_args()
-    parts = {
+    parts: dict[str, Callable[[], None]] = {
         "speed": lambda: speed(arguments.rounds),
         "return": lambda: asyncio.run(returning()),
         "memory": lambda: asyncio.run(memory()),

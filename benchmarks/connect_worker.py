@@ -19,27 +19,24 @@ async def work(package: str, origin: str, concurrency: int) -> None:
     client = inngest.Inngest(
         app_id="bench", is_production=False, api_base_url=origin, event_api_base_url=origin
     )
-    functions = [awaiting(inngest, client), blocking(inngest, client)]
+    functions = [
+        client.create_function(fn_id=kind, trigger=inngest.TriggerEvent(event=f"bench/{kind}"))(
+            code
+        )
+        for kind, code in (("async", awaiting), ("sync", blocking))
+    ]
     connection = connect.connect([(client, functions)], max_worker_concurrency=concurrency)
     ready = asyncio.create_task(connection.wait_for_state(connect.ConnectionState.ACTIVE))
     ready.add_done_callback(lambda _: print("ready", flush=True))
     await connection.start()
 
 
-def awaiting(inngest: Any, client: Any) -> Any:
-    @client.create_function(fn_id="async", trigger=inngest.TriggerEvent(event="bench/async"))
-    async def function(ctx: Any) -> Any:
-        return {"n": 1}
-
-    return function
+async def awaiting(ctx: Any) -> Any:
+    return {"n": 1}
 
 
-def blocking(inngest: Any, client: Any) -> Any:
-    @client.create_function(fn_id="sync", trigger=inngest.TriggerEvent(event="bench/sync"))
-    def function(ctx: Any) -> Any:
-        return {"n": 1}
-
-    return function
+def blocking(ctx: Any) -> Any:
+    return {"n": 1}
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ logger = logging.getLogger("inngest.devserver")
 GRACE_SECONDS = 10.0
 _PING_SECONDS = 15.0
 """How often a websocket is asked whether somebody is still there."""
+_PONG_SECONDS = 35.0
+"""How long the answer may take: a worker that is busy may miss as many heartbeats."""
 _FALSE_ALARM = "ASGI callable returned without completing handshake."
 """What uvicorn says of a websocket that is answered with an HTTP error, as ASGI allows."""
 EXPECTED = (
@@ -140,7 +142,9 @@ async def _serve(
             timeout_keep_alive=65,
             timeout_graceful_shutdown=2,
             ws_ping_interval=_PING_SECONDS,
-            ws_ping_timeout=_PING_SECONDS,
+            ws_ping_timeout=_PONG_SECONDS,
+            # Small messages, mostly from this machine: not worth the time and the memory.
+            ws_per_message_deflate=False,
         )
     )
     logging.getLogger("uvicorn.error").addFilter(_is_no_false_alarm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -14,7 +15,7 @@ from inngest_core.wire.names import Header
 
 SUBPROTOCOL = "v0.connect.inngest.com"
 MAX_FRAME = 8 * 1024 * 1024
-_NO_TRACE = b"{}"
+_TRACE = ("traceparent", "tracestate")
 _STATUS = {pb.NOT_COMPLETED: 206, pb.DONE: 200}
 _FAILED = 500
 
@@ -60,11 +61,16 @@ def write_call(call: Call) -> pb.GatewayExecutorRequestData:
         function_slug=target.slug,
         step_id=call.headers["x-inngest-step-id"],
         request_payload=call.body,
-        system_trace_ctx=_NO_TRACE,
-        user_trace_ctx=_NO_TRACE,
+        system_trace_ctx=_trace(call, *_TRACE[:1]),
+        user_trace_ctx=_trace(call, *_TRACE),
         run_id=call.run_id,
         job_id=call.job_id,
     )
+
+
+def _trace(call: Call, *names: str) -> bytes:
+    """The headers of a trace, as far as the call has them, as a JSON object."""
+    return json.dumps({key: call.headers[key] for key in names if key in call.headers}).encode()
 
 
 def read_reply(job_id: str, response: pb.SDKResponse) -> Replied:

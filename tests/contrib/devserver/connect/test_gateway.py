@@ -160,6 +160,9 @@ def test_a_request_carries_the_call_and_a_lease(rig: Rig) -> None:
     assert request.function_id == body["ctx"]["fn_id"] == run.function.id
     assert request.request_id == body["ctx"]["request_id"]
     assert request.job_id == body["ctx"]["job_id"]
+    trace = json.loads(request.user_trace_ctx)
+    assert trace.keys() == {"traceparent", "tracestate"}
+    assert json.loads(request.system_trace_ctx) == {"traceparent": trace["traceparent"]}
     assert is_ulid(request.lease_id)
     assert time_of(request.lease_id) == START + 120_000
 

@@ -258,6 +258,31 @@ def test_one_integration_does_not_import_another() -> None:
     assert wrong == []
 
 
+PLUGINS = sorted((ROOT / "plugins").glob("*/inngest_*/**/*.py"))
+
+
+def ours(path: Path) -> Iterator[tuple[int, str]]:
+    """What a plugin imports of our packages, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        found: list[str] = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in found:
+            if name.partition(".")[0] in ("inngest_core", "inngest_contrib"):
+                yield node.lineno, name  # type: ignore[attr-defined]  # imports stand in lines
+
+
+def test_a_plugin_of_ours_uses_public_names_only_as_a_stranger_would() -> None:
+    import inngest_core
+
+    public = {"inngest_core", *(f"inngest_core.{name}" for name in inngest_core.__all__)}
+    imports = [(path.name, line, name) for path in PLUGINS for line, name in ours(path)]
+    assert len(imports) > 20
+    assert [found for found in imports if found[2] not in public] == []
+
+
 def test_there_is_no_circle() -> None:
     """Imports inside functions count; those for types count unless they are between faces."""
     edges: dict[str, set[str]] = {name: set() for name in CORE}

@@ -14,7 +14,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("inngest_core", "inngest_contrib")
-TOX_ENVIRONMENTS = ("lint", "type", "docs", "py310", "py311", "py312", "py313", "min", "parity")
+TOX_ENVIRONMENTS = (
+    "lint",
+    "type",
+    "docs",
+    "py310",
+    "py311",
+    "py312",
+    "py313",
+    "min",
+    "parity",
+    "plugins",
+)
+
+PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?P<operator>[=<>!~]+)(?P<version>[^;,\s]+)")
 
@@ -140,6 +153,23 @@ def test_every_entry_point_leads_to_a_module() -> None:
     for line in lines:
         path = ROOT / line.split("=")[1].strip().partition(":")[0].replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), line
+
+
+@pytest.mark.parametrize("project", PLUGINS, ids=lambda project: project.name)
+def test_every_plugin_is_a_distribution_that_is_tested_and_published_by_itself(
+    project: Path,
+) -> None:
+    settings = (project / "pyproject.toml").read_text(encoding="utf-8")
+    package = project.name.replace("-", "_")
+    assert f'name = "{project.name}"' in settings
+    assert "session_timeout = 120" in settings
+    for name in ("README.md", "CHANGELOG.md", f"{package}/py.typed", f"{package}/version.py"):
+        assert (project / name).is_file(), name
+    assert (project / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    for kind in ("mypy", "pytest"):
+        wanted = rf"^ +{kind} .*-(?:config-file|c) plugins/{project.name}/pyproject\.toml"
+        assert re.search(wanted, read("tox.ini"), re.MULTILINE), kind
+    assert f'"{project.name}-v*"' in read(".github/workflows/publish-plugin.yml")
 
 
 def test_every_extra_named_in_the_readme_exists() -> None:

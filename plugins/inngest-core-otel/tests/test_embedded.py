@@ -29,7 +29,6 @@ from inngest_core_otel import OpenTelemetryMiddleware
 
 from .spans import Tracing, attributes
 
-
 EXPECTED = {
     "send shop/story": 1,
     "shop-story": 4,

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from .spans import (
 )
 
 TRACER = "inside"
+HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -357,7 +359,7 @@ print(tracing.names)
 
 
 def test_what_is_set_for_the_process_is_used_from_then_on() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, cwd=HERE)
     assert done.stdout.splitlines() == ["[]", "['a', 'shop-f']"], done.stderr
 
 

@@ -43,3 +43,12 @@ class OnWaitress(_Served):
     def command(self, port: int) -> Sequence[str]:
         where = f"{APPS}.{self.app}:app"
         return [sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{port}", where]
+
+
+class OnTornado(_Served):
+    """Tornado's own server."""
+
+    app = "tornado_app"
+
+    def command(self, port: int) -> Sequence[str]:
+        return [sys.executable, "-m", f"{APPS}.{self.app}", str(port)]

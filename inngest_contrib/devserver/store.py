@@ -192,7 +192,7 @@ class Store:
 _FUNCTIONS = "SELECT app_id, app_name, url, config, archived FROM functions ORDER BY slug"
 _RUNS = (
     "SELECT id, function_id, event_ids, status, queued_at, started_at, request_version, "
-    "force_plan, cron, correlation, original_run_id FROM runs"
+    "force_plan, cron, correlation, original_run_id, retries FROM runs"
 )
 _STEPS = (
     "SELECT run_id, id, name, op, status, queued_at, number, started_at, ended_at, attempts, "

@@ -121,8 +121,9 @@ CREATE TABLE notes (
 CREATE INDEX runs_by_status ON runs (status);
 CREATE INDEX runs_by_function ON runs (function_id, status);
 """,
-    # What the server must know again after a restart, and what apps trace themselves.
+    # Retries of a single run, keys to know again after a restart, what apps trace themselves.
     6: """
+ALTER TABLE runs ADD COLUMN retries INTEGER;
 CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE spans (
   run_id TEXT NOT NULL, id TEXT NOT NULL, parent TEXT NOT NULL, name TEXT NOT NULL,
@@ -209,6 +210,7 @@ def _run(run: Run) -> tuple[Any, ...]:
         run.correlation,
         run.original_run_id,
         run.output,
+        run.retries,
     )
 
 
@@ -298,7 +300,7 @@ TABLES: dict[str, Table] = {
     ),
     Function.TABLE: Table(_replace("functions", 8), _function),
     Event.TABLE: Table(_replace("events", 9), _event),
-    Run.TABLE: Table(_replace("runs", 14), _run),
+    Run.TABLE: Table(_replace("runs", 15), _run),
     Cause.TABLE: Table(_replace("causes", 2), lambda cause: (cause.event_id, cause.run_id)),
     Step.TABLE: Table(_replace("steps", 15), _step),
     Attempt.TABLE: Table(_replace("attempts", 8), _attempt),

@@ -17,7 +17,8 @@ from inngest_contrib.devserver.notes import NoteView
 EVENTS = "SELECT id, external_id, name, ts, received_at, data, user, v, meta FROM events"
 RUNS = (
     "SELECT r.id, r.function_id, f.slug, f.app_name, f.name, r.status, r.queued_at, r.started_at,"
-    " r.ended_at, r.event_ids, r.event_name, r.cron, r.output, r.original_run_id"
+    " r.ended_at, r.event_ids, r.event_name, r.cron, r.output, r.original_run_id,"
+    " r.retries"
     " FROM runs r JOIN functions f ON f.id = r.function_id"
 )
 STEPS = (
@@ -82,6 +83,8 @@ class RunView:
     batch: bool
     original_run_id: str | None
     """Of a rerun."""
+    retries: int | None
+    """Those that this run was begun with; None: those of its function."""
 
     @property
     def output(self) -> Any:
@@ -222,7 +225,7 @@ class SpanView:
 
 def run_view(row: tuple[Any, ...]) -> RunView:
     run_id, function_id, slug, app, name, status, queued, started, ended, *rest = row
-    event_ids, event_name, cron, output, original = rest
+    event_ids, event_name, cron, output, original, retries = rest
     ids = tuple(event_ids.split(","))
     return RunView(
         id=run_id,
@@ -240,6 +243,7 @@ def run_view(row: tuple[Any, ...]) -> RunView:
         output_json=_text(output),
         batch=len(ids) > 1,
         original_run_id=original,
+        retries=retries,
     )
 
 

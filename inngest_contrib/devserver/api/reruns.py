@@ -36,6 +36,7 @@ async def repeat(api: Api, run: RunView, wish: dict[str, Any] | None) -> str:
             function_id=run.function_id,
             events=api.reads.records(run.event_ids),
             cron=run.cron,
+            retries=run.retries,
             step=None if step is None else _keep(step),
             kept=[] if step is None else [_keep(one) for one in _before(steps, step)],
             input=None if wish is None else _read_input(wish.get("input")),

@@ -188,6 +188,8 @@ class Rerun:
     step: KeptStep | None = None
     kept: Sequence[KeptStep] = ()
     input: bytes | None = None
+    retries: int | None = None
+    """Those of the original, where they are its own."""
 
 
 @dataclass(slots=True, frozen=True)

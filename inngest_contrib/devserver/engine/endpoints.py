@@ -15,10 +15,18 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from inngest_contrib.devserver.engine import checkpoints, defers, outcomes, queue, runs, text
+from inngest_contrib.devserver.engine import (
+    checkpoints,
+    defers,
+    invocations,
+    outcomes,
+    queue,
+    runs,
+    text,
+)
 from inngest_contrib.devserver.engine.body import HTTP_REQUEST
 from inngest_contrib.devserver.engine.checkpoints import Refused, read_ops, read_report
-from inngest_contrib.devserver.engine.commands import BeginRun, Begun, Json, ReportRun
+from inngest_contrib.devserver.engine.commands import BeginRun, Begun, Invoked, Json, ReportRun
 from inngest_contrib.devserver.engine.ids import stable_uuid
 from inngest_contrib.devserver.engine.limits import MAX_RETRIES
 from inngest_contrib.devserver.engine.registration import add_function, read_function
@@ -44,7 +52,14 @@ def begin(turn: Turn, command: BeginRun) -> Begun | None:
         return None
     run = turn.state.runs.get(report["run_id"])
     if run is None:
-        run = _create(turn, report, facts)
+        function, word = _function(turn, facts), report.get("idempotency") or ""
+        known = invocations.find(turn, function.id, word) if word else None
+        if known is not None and known.run_id is not None:
+            # What this one has done so far is not kept: the output to wait for is the other's.
+            return Begun(known.run_id, function.id, function.app_id, awaitable=True)
+        run = _create(turn, function, report)
+        if word:
+            invocations.remember(turn, function.id, word, Invoked(run.event.id, run.id))
     _proceed(turn, run, ops)
     return Begun(run.id, run.function.id, run.function.app_id, bool(ops))
 
@@ -81,6 +96,8 @@ def _facts(report: Mapping[str, Json]) -> Mapping[str, Json]:
     numbers = (report.get("retries"), report.get("request_version"), event.get("ts"))
     if not all(number is None or type(number) is int for number in numbers):
         raise Refused(400, "retries, request_version and ts must be whole numbers")
+    if not isinstance(report.get("idempotency"), str | None):
+        raise Refused(400, "idempotency must be text")
     return data
 
 
@@ -98,17 +115,18 @@ def _is_request(data: Mapping[str, Json]) -> bool:
 # --- creating -------------------------------------------------------------------------------
 
 
-def _create(turn: Turn, report: Mapping[str, Json], facts: Mapping[str, Json]) -> Run:
+def _create(turn: Turn, function: Function, report: Mapping[str, Json]) -> Run:
     event = _event(turn, report["event"])
     version = report.get("request_version")
     run = Run(
         id=report["run_id"],
-        function=_function(turn, facts, report.get("retries") or 0),
+        function=function,
         events=[event],
         queued_at=turn.now,
         status=Status.RUNNING,
         started_at=turn.now,
         request_version=-1 if version is None else version,
+        retries=min(max(report.get("retries") or 0, 0), MAX_RETRIES),
     )
     runs.adopt(turn, run)
     for record in (event, run, Cause(event.id, run.id)):
@@ -123,18 +141,17 @@ def _event(turn: Turn, given: Mapping[str, Json]) -> Event:
     return Event(event_id, event_id, HTTP_REQUEST, ts, turn.now, text.write(given["data"]))
 
 
-def _function(turn: Turn, facts: Mapping[str, Json], retries: int) -> Function:
-    """The function that an address is, with the retries that its latest run asked for."""
+def _function(turn: Turn, facts: Mapping[str, Json]) -> Function:
+    """The function that an address is."""
     app, path = _app(turn, facts["domain"]), facts.get("path") or "/"
     url = f"{facts['domain'].rstrip('/')}{path}"
     word = re.sub(r"[^A-Za-z0-9]+", "-", path).strip("-") or "root"
-    attempts = {"attempts": min(max(retries, 0), MAX_RETRIES)}
     step = {"id": "step", "name": "step", "runtime": {"type": "http", "url": url}}
     config: Mapping[str, Json] = {
         "id": f"{app.name}-{word}",
         "name": path,
         "triggers": [],
-        "steps": {"step": {**step, "retries": attempts}},
+        "steps": {"step": {**step, "retries": {"attempts": 0}}},
     }
     function = read_function(app, config)
     known = turn.state.functions.get(function.id)

@@ -28,6 +28,7 @@ def rerun(turn: Turn, command: Rerun) -> str | None:
         cron=command.cron,
         original_run_id=command.original_run_id,
     )
+    run.retries = command.retries
     if command.step is None:
         queue.discover(turn, run)
         return run.id

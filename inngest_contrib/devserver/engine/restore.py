@@ -59,6 +59,7 @@ class SavedRun:
     cron: str | None
     correlation: str | None
     original_run_id: str | None
+    retries: int | None
 
 
 @dataclass(slots=True, frozen=True)
@@ -197,6 +198,7 @@ def _restore_run(turn: Turn, saved: SavedRun, events: dict[str, Event]) -> Run:
         cron=saved.cron,
         correlation=saved.correlation,
         original_run_id=saved.original_run_id,
+        retries=saved.retries,
     )
 
 

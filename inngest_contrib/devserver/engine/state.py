@@ -450,6 +450,8 @@ class Run:
     correlation: str | None = None
     """The invoking run and step."""
     original_run_id: str | None = None
+    retries: int | None = None
+    """Those that this run was begun with; None: those of its function."""
     idle: int = 0
     """Calls in a row that brought nothing new."""
     memos: Memos = field(default_factory=Memos)
@@ -480,7 +482,7 @@ class Run:
     @property
     def max_attempts(self) -> int:
         """Attempts that each job gets."""
-        return self.function.retries + 1
+        return (self.function.retries if self.retries is None else self.retries) + 1
 
 
 @dataclass(slots=True)

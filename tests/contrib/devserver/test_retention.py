@@ -60,11 +60,11 @@ def add_run(
     )
     ids = ",".join(event_ids)
     status = "RUNNING" if ended is None else "COMPLETED"
-    run = (run_id, "F", ids, "f", status, began, began, ended, 2, 0, None, None, None, b"1")
+    run = (run_id, "F", ids, "f", status, began, began, ended, 2, 0, None, None, None, b"1", None)
     steps = [(run_id, n, str(n), "s", "StepRun", "COMPLETED", 1, 1, 1, 1, "") for n in range(parts)]
     store.commit(
         [
-            (f"INSERT INTO runs VALUES ({','.join('?' * 14)})", [run]),
+            (f"INSERT INTO runs VALUES ({','.join('?' * 15)})", [run]),
             ("INSERT INTO causes VALUES (?, ?)", [(one, run_id) for one in event_ids]),
             (f"INSERT INTO steps VALUES ({','.join('?' * 11)},0,NULL,NULL,'1')", steps),
             (

@@ -151,6 +151,37 @@ def test_without_retries_a_step_that_failed_has_failed(desk: Desk) -> None:
     assert len(desk.open) == 1
 
 
+def test_retries_are_those_of_each_run_also_after_a_restart(desk: Desk) -> None:
+    begin(desk, error_op("s"), retries=2)
+    begin(desk, error_op("s"), run_id=OTHER)
+    desk.restart()
+    runs = desk.engine.state.runs
+    assert (runs[RUN].max_attempts, runs[OTHER].max_attempts) == (3, 1)
+    desk.wait(1000)
+    assert {call.effect.run_id for call in desk.open} == {RUN, OTHER}
+
+
+def test_the_same_word_of_idempotency_leads_to_the_first_run_for_a_day(desk: Desk) -> None:
+    first = begin(desk, run_op("a", 1), idempotency="order-7")
+    desk.restart()
+    again = begin(desk, run_op("a", 2), run_id=OTHER, idempotency="order-7")
+    assert again == first
+    assert first is not None
+    assert first.run_id == RUN
+    assert list(desk.engine.state.runs) == [RUN]
+    other = begin(desk, run_op("a", 2), run_id=OTHER, idempotency="order-8")
+    assert other is not None
+    assert other.run_id == OTHER
+
+
+def test_after_a_day_the_word_is_free(desk: Desk) -> None:
+    begin(desk, run_op("a", 1), ended({"status": 200, "body": "x"}), idempotency="order-7")
+    desk.wait(24 * HOUR)
+    begun = begin(desk, run_op("a", 2), run_id=OTHER, idempotency="order-7")
+    assert begun is not None
+    assert begun.run_id == OTHER
+
+
 def test_a_step_that_failed_for_good_leaves_the_run_to_its_app(desk: Desk) -> None:
     begin(desk, {**error_op("s", "bad"), "op": "StepFailed"}, retries=2)
     assert memos(desk.run)[hashed("s")] == {"error": {"name": "E", "message": "bad"}}
@@ -225,6 +256,7 @@ WRONG: list[dict[str, Any]] = [
         {"event": {"data": {}}},
         *({"event": {"data": request(**wrong)}} for wrong in WRONG),
         {"retries": "2"},
+        {"idempotency": 7},
         {"request_version": True},
         {"steps": [{"op": "Nope"}]},
     ],

@@ -12,10 +12,10 @@ export PATH := $(subst $(space),:,$(strip $(PYENV_BINS) $(PATH)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo dev build fast fix fuzz chaos bench docs clean
+.PHONY: help test demo demo-django dev build fast fix fuzz chaos bench docs clean
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 test: $(VENV)/tools ## everything CI runs: lint, types, docs, the tests on every Python found
 	@name=$$($(BIN)/python -c 'import sys; print("py%d%d" % sys.version_info[:2])'); \
@@ -25,6 +25,9 @@ test: $(VENV)/tools ## everything CI runs: lint, types, docs, the tests on every
 
 demo: $(VENV)/package ## server and web shop in one command: import orders, watch the functions, see every run
 	@$(BIN)/python -m examples.fastapi.demo
+
+demo-django: $(VENV)/package ## the embedded server and a shop on Django: place orders, watch the functions, see every run
+	@$(BIN)/python -m examples.django.demo
 
 dev: $(VENV)/package ## the same server and shop, kept running until Ctrl-C
 	@$(BIN)/python -m examples.fastapi.demo --keep
@@ -71,5 +74,5 @@ $(VENV)/tools: $(BIN)/python
 	@touch $@
 
 $(VENV)/package: $(BIN)/python setup.cfg pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --editable '.[dev,fastapi,flask]'
+	$(BIN)/pip install --quiet --editable '.[dev,django,fastapi,flask]'
 	@touch $@

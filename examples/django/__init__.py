@@ -1,0 +1,1 @@
+"""A small shop: Django with models, templates and REST framework; functions do the work."""

@@ -12,6 +12,7 @@ InngestError
 │   ├── FunctionNotFoundError    it names a function that is not served here
 │   └── ServerKindMismatchError  it comes from the wrong kind of server
 ├── TransportError               a request of ours got no reply
+│   └── SocketClosedError        a websocket is closed, or broke
 ├── ServerError                  a request of ours was refused
 │   └── SendEventsError          events were not, or not all, accepted
 ├── EventInvalidError            an event that cannot be sent
@@ -151,6 +152,10 @@ class TransportError(InngestError):
     """A request of ours got no reply."""
 
     code = "transport_failed"
+
+
+class SocketClosedError(TransportError):
+    """The other side has closed a websocket, or it broke."""
 
 
 class ServerError(InngestError):

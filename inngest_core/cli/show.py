@@ -15,6 +15,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 _NOTHING = "-"
+_WIDEST = 120
 
 
 def json_option(function: F) -> F:
@@ -32,7 +33,7 @@ def show_rows(head: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json
     if as_json:
         show_json([dict(row) for row in rows])
         return
-    cells = [[_cell(row.get(name)) for name in head] for row in rows]
+    cells = [[_cut(_cell(row.get(name))) for name in head] for row in rows]
     for line in table([[name.upper().replace("_", " ") for name in head], *cells]):
         click.echo(line)
 
@@ -62,4 +63,15 @@ def _cell(value: Any) -> str:
         return ", ".join(map(_cell, value))
     if isinstance(value, Mapping):
         return json.dumps(value, ensure_ascii=False, default=str)
-    return " ".join(str(value).split())
+    line = " ".join(str(value).split())
+    # What comes from a server may hold what a terminal would obey.
+    return line if line.isprintable() else "".join(map(_visible, line))
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
+
+
+def _cut(cell: str) -> str:
+    """A cell that leaves room for others; `--json` has all of it."""
+    return cell if len(cell) <= _WIDEST else f"{cell[: _WIDEST - 1]}…"

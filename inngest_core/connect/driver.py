@@ -15,7 +15,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..errors import InngestError
+from ..errors import InngestError, SocketClosedError
+from ..plugin.types import WebSocket, WebSocketTransport
 from .api import Api, Refused
 from .calls import Calls
 from .effects import (
@@ -36,7 +37,6 @@ from .health import Health
 from .mailbox import Mailbox
 from .protocol import Snapshot, Worker
 from .states import ConnectionState
-from .transport import SocketClosed, WebSocket, WebSocketTransport
 
 OPEN_SECONDS = 10.0
 LAST_FRAMES_SECONDS = 1.0
@@ -292,7 +292,7 @@ class _Line:
 
     async def _write(self) -> None:
         # Whoever reads is told of the end of the socket.
-        with contextlib.suppress(SocketClosed):
+        with contextlib.suppress(SocketClosedError):
             while True:
                 await self._wake.wait()
                 self._wake.clear()

@@ -1,15 +1,15 @@
 """
-What carries frames: the types of a websocket transport, and the default one.
+What carries frames: the default transport of websockets.
 
-The default is on the websockets library: a plugin like any other, asked last. The library is
+It is on the websockets library, and a plugin like any other, asked last. The library is
 imported at the first connection.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, TransportError
+from ..errors import ConfigError, SocketClosedError, TransportError
 from ..plugin.types import hookimpl
 from ..wire.register import SDK_NAME
 
@@ -19,30 +19,6 @@ if TYPE_CHECKING:
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """More than the state of any run."""
 CLOSE_SECONDS = 1.0
-
-
-class SocketClosed(TransportError):
-    """The other side has closed a websocket, or it broke."""
-
-
-class WebSocket(Protocol):
-    """One open websocket. It is used by one task at a time in each direction."""
-
-    async def send(self, data: bytes) -> None:
-        """Send a binary frame; SocketClosed if it cannot be sent."""
-
-    async def receive(self) -> bytes | str:
-        """The next frame, text if it is one of text; SocketClosed if none will come."""
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close it, within a second or two even if the other side is not there any more."""
-
-
-class WebSocketTransport(Protocol):
-    """Opens websockets, from any event loop."""
-
-    async def connect(self, url: str, *, subprotocol: str, timeout: float) -> WebSocket:
-        """An open websocket; TransportError if there is none within *timeout* seconds."""
 
 
 class WebsocketsTransport:
@@ -116,11 +92,11 @@ def missing(name: str) -> ConfigError:
     )
 
 
-def _closed(error: Any) -> SocketClosed:
+def _closed(error: Any) -> SocketClosedError:
     received = error.rcvd
     if received is None:
-        return SocketClosed("the connection broke")
-    return SocketClosed(f"the gateway closed it, {received.code} {received.reason}".rstrip())
+        return SocketClosedError("the connection broke")
+    return SocketClosedError(f"the gateway closed it, {received.code} {received.reason}".rstrip())
 
 
 def _origin(url: str) -> str:

@@ -5,7 +5,7 @@ The names here are what plugins are written with; docs/plugins.md says how long 
 """
 
 from ..env import Config
-from ..errors import TransportError
+from ..errors import SocketClosedError, TransportError
 from ..wire.http import HttpRequest, HttpResponse
 from .types import (
     API_VERSION,
@@ -14,6 +14,8 @@ from .types import (
     Cipher,
     Framework,
     Serializer,
+    WebSocket,
+    WebSocketTransport,
     hookimpl,
 )
 
@@ -27,6 +29,9 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "Serializer",
+    "SocketClosedError",
     "TransportError",
+    "WebSocket",
+    "WebSocketTransport",
     "hookimpl",
 ]

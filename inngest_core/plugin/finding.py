@@ -108,12 +108,12 @@ class Loaded:
         found = self.installed[point.name] = Found(point)
         try:
             register(self.manager, point.load(), point.name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._report(point, error)
         else:
             self._trace(found)
 
-    def _report(self, point: metadata.EntryPoint, error: Exception) -> None:
+    def _report(self, point: metadata.EntryPoint, error: BaseException) -> None:
         """Tell that an installed plugin fails; raises if somebody has asked for it."""
         why = f"{type(error).__name__}: {error}" if _says_little(error) else str(error)
         found = self.installed[point.name] = Found(point, f"broken: {why}")
@@ -178,7 +178,7 @@ def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
             f'plugin "{name}" is the class {plugin.__qualname__}, not an instance of it; '
             "name an instance or a module"
         )
-    _require_api(plugin)
+    _require_api(plugin, name)
     try:
         manager.register(plugin, name=name)
         manager.check_pending()
@@ -231,18 +231,19 @@ def _require_somebody(config: Config, points: list[metadata.EntryPoint]) -> None
         )
 
 
-def _require_api(plugin: Any) -> None:
+def _require_api(plugin: Any, name: str) -> None:
     wanted = getattr(plugin, API_ATTRIBUTE, OLDEST_API_VERSION)
     if not isinstance(wanted, int):
-        raise ConfigError(f"{API_ATTRIBUTE} is a {type(wanted).__name__}, and a number is needed")
+        kind = type(wanted).__name__
+        raise ConfigError(f'plugin "{name}": {API_ATTRIBUTE} is a number, and not {kind}')
     if wanted > API_VERSION:
         raise ConfigError(
-            f"it needs the plugin API {wanted}, and inngest-core {VERSION} has {API_VERSION}; "
-            "upgrade inngest-core"
+            f'plugin "{name}" needs the plugin API {wanted}, and inngest-core {VERSION} has '
+            f"{API_VERSION}; upgrade inngest-core"
         )
     if wanted < OLDEST_API_VERSION:
         raise ConfigError(
-            f"it was written for the plugin API {wanted}, and inngest-core {VERSION} has "
+            f'plugin "{name}" is for the plugin API {wanted}, and inngest-core {VERSION} has '
             f"{OLDEST_API_VERSION} to {API_VERSION}; upgrade the plugin"
         )
 
@@ -264,7 +265,7 @@ def _imported(path: str) -> Any:
         raise ConfigError(f'plugins: "{path}" cannot be imported: {error}') from error
 
 
-def _says_little(error: Exception) -> bool:
+def _says_little(error: BaseException) -> bool:
     """Whether the message is of use only beside the kind of error."""
     ours = (ConfigError, pluggy.PluginValidationError, ImportError)
     return not (isinstance(error, ours) and str(error))

@@ -16,7 +16,7 @@ from ..env import Config
 from ..errors import ConfigError
 from .finding import Loaded, load
 from .hooks import HookFailed, Hooks, call
-from .types import AsyncTransport, BlockingTransport, Cipher, Serializer
+from .types import AsyncTransport, BlockingTransport, Cipher, Serializer, WebSocketTransport
 
 _log = logging.getLogger("inngest")
 
@@ -31,7 +31,7 @@ class Plugins:
     middleware: tuple[Any, ...]
     blocking_transport: Callable[[], BlockingTransport]
     async_transport: Callable[[], AsyncTransport]
-    websocket_transport: Callable[[], Any]
+    websocket_transport: Callable[[], WebSocketTransport]
     close: Callable[[], None]
 
 

@@ -12,7 +12,15 @@ from typing import Any
 import pluggy
 
 from ..env import Config
-from .types import PROJECT, AsyncTransport, BlockingTransport, Cipher, Framework, Serializer
+from .types import (
+    PROJECT,
+    AsyncTransport,
+    BlockingTransport,
+    Cipher,
+    Framework,
+    Serializer,
+    WebSocketTransport,
+)
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -28,7 +36,9 @@ def inngest_framework() -> Framework | None:
 
 
 @hookspec(firstresult=True)
-def inngest_transport(config: Config, kind: str) -> BlockingTransport | AsyncTransport | None:
+def inngest_transport(
+    config: Config, kind: str
+) -> BlockingTransport | AsyncTransport | WebSocketTransport | None:
     """What carries our requests; kind is ``"blocking"``, ``"async"`` or ``"websocket"``."""
 
 

@@ -88,6 +88,28 @@ class AsyncTransport(Protocol):
         """Give back what was opened for the running loop; a later send opens it again."""
 
 
+class WebSocket(Protocol):
+    """One open websocket. It is used by one task at a time in each direction."""
+
+    async def send(self, data: bytes) -> None:
+        """Send a binary frame; SocketClosedError if it cannot be sent."""
+
+    async def receive(self) -> bytes | str:
+        """The next frame, text if it is one of text; SocketClosedError if none will come."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close it, within a second or two even if the other side is not there any more."""
+
+
+class WebSocketTransport(Protocol):
+    """Opens websockets, from any event loop."""
+
+    async def connect(self, url: str, *, subprotocol: str, timeout: float) -> WebSocket:
+        """An open websocket; TransportError if there is none within *timeout* seconds."""
+        ...
+
+
 @runtime_checkable
 class Cipher(Protocol):
     """

@@ -193,6 +193,18 @@ def test_a_plugin_that_refuses_its_options_stops_the_client(installed: dict[str,
         client(options={"strict": {"level": 3}})
 
 
+def test_a_plugin_that_ends_the_process_when_it_is_imported_does_not(
+    installed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave(self: Point) -> None:
+        raise SystemExit("no licence")
+
+    installed.update(bad=None)
+    monkeypatch.setattr(Point, "load", leave)
+    assert names(client()) == []
+    assert "SystemExit: no licence" in caplog.text
+
+
 # ---- asked for by its options
 
 
@@ -337,7 +349,11 @@ def test_a_plugin_may_tell_which_api_it_was_written_for(installed: dict[str, Any
 
 @pytest.mark.parametrize(
     ("version", "said"),
-    [(99, "plugin API 99.*upgrade inngest-core"), (0, "upgrade the plugin"), ("1", "a number")],
+    [
+        (99, r'plugin "Named" needs the plugin API 99.*upgrade inngest-core'),
+        (0, r'plugin "Named" .*upgrade the plugin'),
+        ("1", "is a number, and not str"),
+    ],
 )
 def test_a_plugin_of_another_api_is_refused(
     installed: dict[str, Any], version: Any, said: str

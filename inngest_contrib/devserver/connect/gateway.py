@@ -492,16 +492,17 @@ class Gateway:
         self._settle(request, CallFailed(request.job_id, error))
 
     def _postpone(self, request: Request) -> None:
-        connected = self._roster.connected(request.app)
-        # The engine sees no room now, until it is told of some.
-        self._believed[request.app] = connected, 0
-        self._touched[request.app] = None
-        error = NO_ROOM if connected else NO_WORKER
+        request.postponed = True
+        error = NO_ROOM if self._roster.connected(request.app) else NO_WORKER
         self._settle(request, CallPostponed(request.job_id, error))
 
     def stored(self, request_id: str, now: Moment) -> list[Effect]:
         """The outcome of a call is safe."""
         request = self._requests.pop(request_id, None)
+        if request is not None and request.postponed:
+            # By this the engine sees no room, whatever it was told before, until it is told again.
+            self._believed[request.app] = self._roster.connected(request.app), 0
+            self._touched[request.app] = None
         for waiting in request.waiting if request is not None else ():
             if not isinstance(waiting, int):
                 self._effects.append(Flushed(waiting))

@@ -30,6 +30,9 @@ class Request:
     dropped: bool = False
     """Nobody waits for it any more: its worker may stop."""
     answered: bool = False
+    """Whether its outcome is known."""
+    postponed: bool = False
+    """Whether that is that it found no place."""
     waiting: list[object] = field(default_factory=list)
     """Who wants to know that its reply is stored: links, and tickets of flushes."""
 

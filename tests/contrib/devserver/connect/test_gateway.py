@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inngest_contrib.devserver.connect.gateway import Close
+from inngest_contrib.devserver.connect.gateway import Close, Settle
 from inngest_contrib.devserver.connect.messages import MAX_FRAME, encode
 from inngest_contrib.devserver.connect.times import Times, go_duration
 from inngest_contrib.devserver.engine.commands import (
@@ -254,6 +254,33 @@ def test_apps_that_share_a_limit_and_ask_at_once_lose_no_attempt(rig: Rig) -> No
     (_, other) = socket.take(REPLY_ACK, REQUEST)
     assert json.loads(other.request_payload)["ctx"]["attempt"] == 0
     assert {request.app_name, other.app_name} == {"a", "b"}
+
+
+def test_a_place_that_is_freed_while_a_call_is_postponed_is_not_forgotten(rig: Rig) -> None:
+    """The engine hears of the place first, and then that there was none."""
+    socket = rig.connect("a", "b", limit=1, manual=True)
+    socket.take(pb.GATEWAY_HELLO, pb.GATEWAY_CONNECTION_READY)
+    rig.send("a/main")
+    rig.send("b/main")
+    held: list[Any] = []
+    perform = rig.perform
+
+    def hold_postponements(effects: list[Any]) -> None:
+        late = [one for one in effects if _is_postponement(one)]
+        held.extend(late)
+        perform([one for one in effects if one not in late])
+
+    rig.perform = hold_postponements  # type: ignore[method-assign]
+    rig.say(socket, pb.WORKER_READY)
+    (request,) = socket.take(REQUEST)
+    rig.reply(socket, request)
+    socket.take(REPLY_ACK)
+    perform(held)
+    socket.take(REQUEST)
+
+
+def _is_postponement(effect: object) -> bool:
+    return isinstance(effect, Settle) and isinstance(effect.outcome, CallPostponed)
 
 
 def test_a_run_waits_for_the_first_worker(rig: Rig) -> None:

@@ -8,7 +8,10 @@ decided by the rules.
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -44,6 +47,8 @@ from inngest_contrib.devserver.registration import RegistrationRefused
 from inngest_core.connect import connect_pb2 as pb
 
 START = 1_800_000_000_000
+LATE = ("calls", "notes", "outcomes")
+"""What passes between engine and gateway by different ways."""
 UPTIME = 5_000_000
 """What the other clock shows then: the two have nothing to do with each other."""
 PAYLOADS: dict[int, Any] = {
@@ -115,6 +120,20 @@ class Rig:
         self.warnings: list[str] = []
         self.flushed: list[object] = []
         self.outcomes: list[Any] = []
+        self.lags = False
+        """Whether engine and gateway hear of each other late, as `hear` says."""
+        self._late: dict[str, deque[Callable[[], None]]] = {kind: deque() for kind in LATE}
+
+    def hear(self, kind: str) -> None:
+        """Let what is late of a kind arrive; the kinds may overtake each other."""
+        for _ in range(len(self._late[kind])):
+            self._late[kind].popleft()()
+
+    def _arrive(self, kind: str, what: Callable[[], None]) -> None:
+        if self.lags:
+            self._late[kind].append(what)
+        else:
+            what()
 
     # --- time
 
@@ -161,11 +180,19 @@ class Rig:
     def _play(self, effects: list[Any]) -> None:
         for effect in effects:
             if isinstance(effect, Call):
-                self.perform(self.gateway.take(effect, self.now))
+                self._arrive("calls", partial(self._take, effect))
             elif isinstance(effect, Dropped):
                 self.perform(self.gateway.drop(effect.job_id, self.now))
             elif isinstance(effect, Warn):
                 self.warnings.append(effect.message)
+
+    def _take(self, call: Call) -> None:
+        self.perform(self.gateway.take(call, self.now))
+
+    def _settle(self, effect: Settle) -> None:
+        _, further = self._turn(effect.outcome)
+        self.perform(self.gateway.stored(effect.request_id, self.now))
+        self._play(further)
 
     def _note(self, records: Any) -> None:
         for record in records:
@@ -195,14 +222,12 @@ class Rig:
             elif isinstance(effect, Close):
                 self.sockets[effect.link].closed = self.t, effect
             elif isinstance(effect, NoteWorkers):
-                self.do(effect)
+                self._arrive("notes", partial(self.do, effect))
             elif isinstance(effect, Sync):
                 self._sync(effect)
             elif isinstance(effect, Settle):
                 self.outcomes.append(effect.outcome)
-                _, further = self._turn(effect.outcome)
-                self.perform(self.gateway.stored(effect.request_id, self.now))
-                self._play(further)
+                self._arrive("outcomes", partial(self._settle, effect))
             elif isinstance(effect, Flushed):
                 self.flushed.append(effect.ticket)
 

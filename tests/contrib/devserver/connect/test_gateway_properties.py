@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from inngest_contrib.devserver.connect.times import Times
 from inngest_contrib.devserver.engine.commands import Settings
 from inngest_core.connect import connect_pb2 as pb
-from tests.contrib.devserver.connect.rig import Rig, Socket, function, introduction, step_op
+from tests.contrib.devserver.connect.rig import LATE, Rig, Socket, function, introduction, step_op
 
 TIMES = Times(
     hello=500, heartbeat=1000, lease=12_000, extend_lease=3000, grace=500, drain=2500, session=1
@@ -24,8 +24,9 @@ FUNCTIONS = json.dumps([function("app", retries=20)]).encode()
 class Crowd:
     """Workers that do anything; none of them is to be relied on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lags: bool) -> None:
         self.rig = Rig(TIMES, settings=Settings(retry_interval=100))
+        self.rig.lags = lags
         self.sockets: list[Socket] = []
         self.requests: list[tuple[Socket, Any]] = []
         self.leases: dict[str, str] = {}
@@ -60,6 +61,8 @@ class Crowd:
             self.open(number)
         elif what == "wait":
             self.rig.wait(number * 37)
+        elif what in LATE:
+            self.rig.hear(what)
         elif what == "jump":
             self.rig.wall_shift += (number - 50) * 100_000
         elif what == "drain":
@@ -84,6 +87,8 @@ class Crowd:
         """All but one good worker fall silent; it does the rest."""
         good: Socket | None = None
         for _ in range(400):
+            for kind in LATE * 3:
+                self.rig.hear(kind)
             if good is None or good.closed is not None:
                 self.open(3)
                 good = self.sockets[-1]
@@ -136,12 +141,15 @@ _TO_REQUEST: dict[str, Callable[[Crowd, Socket, Any], None]] = {
     ),
 }
 ACTIONS = ("send", "open", "wait", "wait", "jump", "drain", *_TO_SOCKET, *_TO_REQUEST, "answer")
+ACTS = st.tuples(st.sampled_from((*ACTIONS, *LATE)), st.integers(0, 99))
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 99)), max_size=60))
-def test_every_run_ends_and_every_memo_is_written_once(acts: list[tuple[str, int]]) -> None:
-    crowd = Crowd()
+@given(st.lists(ACTS, max_size=60), st.booleans())
+def test_every_run_ends_and_every_memo_is_written_once(
+    acts: list[tuple[str, int]], lags: bool
+) -> None:
+    crowd = Crowd(lags=lags)
     for what, number in [("open", 1), ("send", 1), *acts]:
         crowd.act(what, number)
         crowd.check()
@@ -149,6 +157,7 @@ def test_every_run_ends_and_every_memo_is_written_once(acts: list[tuple[str, int
     assert all(len(memos) == 1 for memos in crowd.rig.memos.values())
     assert set(crowd.rig.statuses) == {"COMPLETED"}
     assert crowd.rig.engine.state.calling == set()
+    crowd.rig.lags = False
     crowd.rig.perform(crowd.rig.gateway.close(crowd.rig.now))
     crowd.rig.wait(20_000)
     assert crowd.rig.gateway.open_requests == 0

@@ -117,6 +117,7 @@ def get(url: str) -> Any:
 
 
 def post(url: str, doc: object) -> Any:
-    request = urllib.request.Request(url, json.dumps(doc).encode(), method="POST")
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(doc).encode(), headers, method="POST")
     with urllib.request.urlopen(request) as reply:
-        return json.load(reply)
+        return json.loads(reply.read() or b"null")

@@ -305,6 +305,17 @@ def test_a_plugin_that_fails_in_a_hook_is_left_out_of_all_of_them(
         client(plugins=[plugin])
 
 
+def test_a_transport_that_fails_when_it_is_needed_is_named(installed: dict[str, Any]) -> None:
+    class Failing:
+        @hookimpl
+        def inngest_transport(self, config: Any, kind: str) -> None:
+            raise OSError("no modem")
+
+    installed.update(modem=Failing())
+    with pytest.raises(ConfigError, match='"modem" failed in inngest_transport: OSError: no modem'):
+        client().send_sync(inngest_core.Event(name="a"))
+
+
 def test_a_client_never_goes_on_without_its_cipher(installed: dict[str, Any]) -> None:
     installed.update(hiding=OddCipher())
     with pytest.raises(ConfigError, match='plugin "hiding" failed in inngest_cipher'):

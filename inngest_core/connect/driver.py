@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..errors import InngestError, SocketClosedError
+from ..errors import InngestError
 from ..plugin.types import WebSocket, WebSocketTransport
 from .api import Api, Refused
 from .calls import Calls
@@ -79,8 +79,10 @@ class Driver:
         self._thread = threading.Thread(target=self._serve, name="inngest-connect", daemon=True)
         self._lines: dict[int, _Line] = {}
         self._links: dict[int, asyncio.Task[None]] = {}
-        self._others: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_is_stale = False
         self._perform_by_type: dict[type, Callable[[Any], None]] = {
             Become: self._become,
             Cancel: self._cancel,
@@ -143,9 +145,13 @@ class Driver:
             self._timer.cancel()
         for link in list(self._links):
             self._close(Close(link, 1000, "WORKER_SHUTDOWN"))
-        if self._others:
-            # Each is over within a few seconds: sockets are closed, requests time out.
-            await asyncio.wait(self._others)
+        if self._closing:
+            # A matter of two seconds at most; then those who read have nothing to read.
+            await asyncio.wait(self._closing)
+        for task in self._asking:
+            task.cancel()
+        if self._asking:
+            await asyncio.wait(self._asking)
         if self._health is not None:
             await self._health.close()
         await self._api.close()
@@ -157,12 +163,16 @@ class Driver:
         try:
             for effect in happened(self._loop.time(), *args, **named):
                 self._perform_by_type[type(effect)](effect)
-            self._set_timer()
         except Exception as error:
             # A worker that has lost its mind must not look like one that waits.
             self._end.set_exception(error)
+        if not self._timer_is_stale:
+            # Once for all that happens in this turn of the loop.
+            self._timer_is_stale = True
+            self._loop.call_soon(self._set_timer)
 
     def _set_timer(self) -> None:
+        self._timer_is_stale = False
         seconds = self._worker.wait()
         if seconds is None:
             return
@@ -181,10 +191,12 @@ class Driver:
     def _snapshot(self) -> Snapshot:
         return self._worker.snapshot(self._loop.time())
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(
+        self, coroutine: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]
+    ) -> asyncio.Task[None]:
         task = self._loop.create_task(coroutine)
-        self._others.add(task)
-        task.add_done_callback(self._others.discard)
+        among.add(task)
+        task.add_done_callback(among.discard)
         return task
 
     # ---- effects
@@ -212,35 +224,36 @@ class Driver:
         self._calls.cancel(effect.request_id)
 
     def _start(self, effect: Start) -> None:
-        self._links[effect.link] = self._spawn(self._ask(effect))
+        self._links[effect.link] = self._spawn(self._ask(effect), self._asking)
 
     def _open(self, effect: Open) -> None:
-        self._links[effect.link] = self._spawn(self._carry(effect))
+        self._links[effect.link] = self._spawn(self._carry(effect), self._asking)
 
     def _transmit(self, effect: Transmit) -> None:
         self._lines[effect.link].send(effect.frame)
 
     def _flush(self, effect: Flush) -> None:
-        self._spawn(self._hand_in(effect))
+        self._spawn(self._hand_in(effect), self._asking)
 
     def _close(self, effect: Close) -> None:
         task = self._links.pop(effect.link)
         line = self._lines.pop(effect.link, None)
         if line is not None:
             # What waits for frames sees the end of the socket.
-            self._spawn(line.close(effect.code, effect.reason))
+            self._spawn(line.close(effect.code, effect.reason), self._closing)
         elif task is not asyncio.current_task():
             task.cancel()
 
     # ---- what takes time
+    # Transports are others' code as well: whatever they raise is a loss, and never a silence.
 
     async def _ask(self, effect: Start) -> None:
         try:
             response = await self._api.start(effect.exclude)
         except Refused as error:
             self._feed(self._worker.refused, effect.link, str(error), final=error.final)
-        except (InngestError, BadFrame) as error:
-            self._feed(self._worker.refused, effect.link, str(error))
+        except Exception as error:
+            self._feed(self._worker.refused, effect.link, _said(error))
         else:
             self._feed(self._worker.started, effect.link, response)
 
@@ -255,18 +268,22 @@ class Driver:
             self._feed(self._worker.opened, link)
             while True:
                 self._feed(self._worker.received, link, await socket.receive())
-        except InngestError as error:
-            self._feed(self._worker.lost, link, str(error))
+        except Exception as error:
+            self._feed(self._worker.lost, link, _said(error))
 
     async def _hand_in(self, effect: Flush) -> None:
         request_id = effect.request_id
         try:
             await self._api.flush(effect.body)
-        except InngestError as error:
+        except Exception as error:
             final = isinstance(error, Refused) and error.final
-            self._feed(self._worker.unflushed, request_id, str(error), final=final)
+            self._feed(self._worker.unflushed, request_id, _said(error), final=final)
         else:
             self._feed(self._worker.flushed, request_id)
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, (InngestError, BadFrame)) else repr(error)
 
 
 class _Line:
@@ -288,11 +305,13 @@ class _Line:
         self._wake.set()
         await asyncio.wait({self._writer}, timeout=LAST_FRAMES_SECONDS)
         self._writer.cancel()
-        await self._socket.close(code, reason)
+        # What closes badly is closed all the same.
+        with contextlib.suppress(Exception):
+            await self._socket.close(code, reason)
 
     async def _write(self) -> None:
-        # Whoever reads is told of the end of the socket.
-        with contextlib.suppress(SocketClosedError):
+        # Whoever reads is told of the end of the socket; if not, heartbeats find no answer.
+        with contextlib.suppress(Exception):
             while True:
                 await self._wake.wait()
                 self._wake.clear()

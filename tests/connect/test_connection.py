@@ -710,3 +710,31 @@ async def test_a_plugin_may_carry_the_frames(gateway: Gateway) -> None:
     async with working(gateway, returns, client=client):
         pass
     assert opened == ["v0.connect.inngest.com"]
+
+
+@on_a_loop
+async def test_a_transport_that_breaks_in_its_own_way_is_a_loss_like_any_other(
+    gateway: Gateway,
+) -> None:
+    from inngest_core import hookimpl
+    from inngest_core.connect.transport import WebsocketsTransport
+
+    class Broken(WebsocketsTransport):
+        tries = 0
+
+        async def connect(self, url: str, *, subprotocol: str, timeout: float) -> Any:
+            self.tries += 1
+            if self.tries == 1:
+                raise LookupError("no such thing")
+            return await super().connect(url, subprotocol=subprotocol, timeout=timeout)
+
+    broken = Broken()
+
+    class Plugin:
+        @hookimpl
+        def inngest_transport(self, config: Any, kind: str) -> Any:
+            return broken if kind == "websocket" else None
+
+    async with working(gateway, returns, client=new_client(gateway, plugins=[Plugin()])):
+        pass
+    assert broken.tries == 2

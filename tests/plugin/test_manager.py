@@ -62,7 +62,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def entry_points(*, group: str) -> list[Point]:
-        assert group == "inngest"
+        if group != "inngest":
+            return []
         return [Point(name, plugin) for name, plugin in found.items()]
 
     monkeypatch.setattr(metadata, "entry_points", entry_points)

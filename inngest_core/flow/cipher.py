@@ -21,6 +21,7 @@ from ..wire.names import Opcode
 MARKER = "__ENCRYPTED__"
 STRATEGY = "__STRATEGY__"
 _ENVELOPE = frozenset({MARKER, STRATEGY, "data"})
+_SIGNAL = frozenset({"signal", "data"})
 _ABOUT_RUNS = "inngest/function."
 """The events of servers about runs, which hold the events that started them."""
 
@@ -106,9 +107,8 @@ class Sealer:
         if self._cipher_of(data) is not None:
             return self._open_whole(data, where)
         for key in sorted(data, key=lambda key: key != self._field):
-            opened = self.open(data[key], f"{where}.{key}")
-            if opened is not data[key]:
-                return {**data, key: opened}
+            if self._cipher_of(data[key]) is not None:
+                return {**data, key: self.open(data[key], f"{where}.{key}")}
         return data
 
     def open_event(self, event: dict[str, Any], where: str) -> dict[str, Any]:
@@ -125,13 +125,13 @@ class Sealer:
         """What the memo of a step holds: an output, or a signal with something like event data."""
         if not isinstance(found, dict):
             return found
-        if found.keys() == {"signal", "data"} and isinstance(found["data"], Mapping):
+        if found.keys() == _SIGNAL and isinstance(found["data"], dict):
             opened = self.open_data(found["data"], f"{where}.data")
             return found if opened is found["data"] else {**found, "data": opened}
         return self.open(found, where)
 
     def _cipher_of(self, value: object) -> Cipher | None:
-        if not isinstance(value, Mapping) or value.get(MARKER) is not True:
+        if not isinstance(value, dict) or value.get(MARKER) is not True:
             return None
         strategy = value.get(STRATEGY)
         return self._known.get(strategy) if isinstance(strategy, str) else None
@@ -195,25 +195,28 @@ def _sealed_payload(sealer: Sealer, payload: Any) -> Any:
 
 def open_call(sealer: Sealer, call: CallRequest) -> None:
     """Open everything that a call brings: events and memos."""
-    whose = f"{call.function_id}, run {call.run_id}"
-    call.event = sealer.open_event(call.event, f"{whose}: event")
-    call.events = [
-        sealer.open_event(event, f"{whose}: events[{n}]") for n, event in enumerate(call.events)
-    ]
-    for hashed, memo in call.steps.items():
-        if isinstance(memo, dict):
-            call.steps[hashed] = _opened(sealer, memo, f"{whose}, step {hashed}")
+    try:
+        call.event = sealer.open_event(call.event, "event")
+        call.events = [
+            sealer.open_event(event, f"events[{n}]") for n, event in enumerate(call.events)
+        ]
+        _open_memos(sealer, call.steps)
+    except CipherError as error:
+        raise CipherError(f"{call.function_id}, run {call.run_id}: {error}") from None
 
 
-def _opened(sealer: Sealer, memo: dict[str, Any], where: str) -> dict[str, Any]:
-    if "name" in memo:
-        return sealer.open_event(memo, where)
-    if MARKER in memo:
-        # Of an older server, which wraps no outputs.
-        return {"data": sealer.open(memo, where)}
-    if "data" in memo:
-        return {**memo, "data": sealer.open_output(memo["data"], where)}
-    return memo
+def _open_memos(sealer: Sealer, memos: dict[str, Any]) -> None:
+    for hashed, memo in memos.items():
+        if not isinstance(memo, dict):
+            continue
+        where = "step " + hashed
+        if "name" in memo:
+            memos[hashed] = sealer.open_event(memo, where)
+        elif MARKER in memo:
+            # Of an older server, which wraps no outputs.
+            memos[hashed] = {"data": sealer.open(memo, where)}
+        elif "data" in memo:
+            memo["data"] = sealer.open_output(memo["data"], where)
 
 
 def _is_sealed(value: object) -> bool:

@@ -387,7 +387,7 @@ def refusal(memo: Any, *ciphers: Any) -> dict[str, Any]:
 
 def test_a_wrong_key_is_an_error_that_names_the_place() -> None:
     error = refusal(sealed(SECRET), Shelf(key="k2"))
-    assert error["message"] == f"shop-f, run {RUN}, step {hash_step('a')}: no key fits"
+    assert error["message"] == f"shop-f, run {RUN}: step {hash_step('a')}: no key fits"
     assert "cause" not in error
 
 

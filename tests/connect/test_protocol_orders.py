@@ -64,6 +64,7 @@ class Life(RuleBasedStateMachine):
         self.running: Counter[str] = Counter()
         self.acked: set[str] = set()
         self.flushing: Counter[str] = Counter()
+        self.taken: set[str] = set()
         self.states = ["CONNECTING"]
         self.ended = False
 
@@ -94,6 +95,7 @@ class Life(RuleBasedStateMachine):
                 assert self.running[effect.request.request_id] == 1, "one request runs twice"
                 assert effect.request.request_id in self.acked, "a function runs before its ack"
                 assert self.running.total() <= LIMIT
+                assert effect.request.request_id not in self.taken, "what is done is done again"
             case Cancel():
                 assert self.running[effect.request_id] == 1, "cancelled what does not run"
             case Flush():
@@ -178,6 +180,8 @@ class Life(RuleBasedStateMachine):
     def post(self, data: st.DataObject, taken: bool, final: bool) -> None:
         name = data.draw(st.sampled_from(sorted(self.flushing)))
         del self.flushing[name]
+        if taken:
+            self.taken.add(name)
         did = self.story.flushed(name) if taken else self.story.unflushed(name, final=final)
         self.see(did)
 
@@ -190,6 +194,7 @@ class Life(RuleBasedStateMachine):
         seconds = self.story.worker.wait()
         if seconds is not None:
             self.see(self.story.after(seconds + 1e-6))
+            assert self.story.worker.wait() != 0.0, "what was due is due again at once"
 
     @rule(chance=st.integers(0, 9))
     def close(self, chance: int) -> None:

@@ -85,7 +85,12 @@ def demo(folder: Path, processes: list[Process]) -> int:
         print(f"server {server} and shop {shop} are up")
         placed = place(http, WISHES)
         runs = finish(http, expected(WISHES))
-        return conclude(http, placed, runs)
+        code = conclude(http, placed, runs)
+    if code:
+        for name in ("shop", "server"):
+            log = (folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+            print(f"\n{name}.log ends with:\n{log[-4000:]}")
+    return code
 
 
 def django(env: dict[str, str], *words: str) -> None:
@@ -107,7 +112,7 @@ def start(
     )
     url = f"http://127.0.0.1:{shop}/api/inngest"
     store = ("--db", str(folder / "inngest.db"))
-    server_words = ("--port", server, *store, "-u", url)
+    server_words = ("--port", server, *store, "--retry-interval", "1", "-u", url)
     processes.append(
         Process("inngest_contrib.devserver", *server_words, env={}, log=folder / "server.log")
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import django
+
 HERE = Path(__file__).resolve().parent
 
 DEBUG = os.environ.get("SHOP_DEBUG", "1") == "1"
@@ -45,11 +47,13 @@ TEMPLATES = [
         },
     }
 ]
+# Without it SQLite refuses a transaction that reads and then wants to write, beside another one.
+WRITERS_WAIT = {"transaction_mode": "IMMEDIATE"} if django.VERSION >= (5, 1) else {}
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("SHOP_DATABASE", HERE / "shop.sqlite3"),
-        "OPTIONS": {"timeout": 20},
+        "OPTIONS": {"timeout": 20, **WRITERS_WAIT},
         # Every page is one transaction; the endpoint of Inngest is not.
         "ATOMIC_REQUESTS": True,
     }

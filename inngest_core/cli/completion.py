@@ -13,7 +13,7 @@ _VARIABLE = "_INNGEST_CORE_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """
-    Print what makes a shell complete these commands.
+    Print what a shell needs to complete them.
 
     bash: eval "$(inngest-core completion bash)" in ~/.bashrc; zsh the same in ~/.zshrc;
     fish: inngest-core completion fish > ~/.config/fish/completions/inngest-core.fish

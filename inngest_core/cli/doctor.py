@@ -49,9 +49,9 @@ class Finding:
 @pass_subject
 def doctor(subject: Subject, url: str | None, as_json: bool) -> None:
     """
-    Look at settings, server and app, and tell what is wrong with them.
+    Tell what is wrong, and what to do about it.
 
-    No key is shown. The status is 1 if something is wrong.
+    It looks at the settings, the server and the app. No key is shown. The status is 1 if something is wrong.
     """
     findings = [*examine(subject, url)]
     if as_json:

@@ -51,7 +51,7 @@ def invoke(
     as_json: bool,
 ) -> None:
     """
-    Run a function once, and show what becomes of it.
+    Run a function, and show what becomes of it.
 
     FUNCTION is its id as the server knows it, <app>-<function>, or <app>/<function>.
     With a client, the function's own id will do. The status is 1 if the run fails.

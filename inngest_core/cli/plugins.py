@@ -23,9 +23,10 @@ _HEAD = ("name", "distribution", "version", "hooks", "status")
 @pass_subject
 def plugins(subject: Subject, as_json: bool) -> None:
     """
-    List the plugins: those that are installed, and those that the client was given.
+    List plugins, and what became of them.
 
-    What keeps one out is told beside it.
+    Those that are installed, and those that the client was given. What keeps one out is
+    told beside it.
     """
     loaded = _loaded(subject)
     rows = [*_installed(loaded), *_given(loaded), *_frameworks()]

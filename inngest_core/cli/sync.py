@@ -28,9 +28,9 @@ _USUAL_PATH = "/api/inngest"
 @pass_subject
 def sync(subject: Subject, url: str | None, as_json: bool) -> None:
     """
-    Ask the app at URL to register its functions with its server.
+    Ask an app to register with its server.
 
-    Without a path it is /api/inngest; without URL, what INNGEST_SERVE_ORIGIN and
+    URL is the app's address. Without a path it is /api/inngest; without URL, what INNGEST_SERVE_ORIGIN and
     INNGEST_SERVE_PATH say. The app uses its own settings: which server, and which keys.
     """
     client = subject.client

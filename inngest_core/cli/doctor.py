@@ -51,7 +51,8 @@ def doctor(subject: Subject, url: str | None, as_json: bool) -> None:
     """
     Tell what is wrong, and what to do about it.
 
-    It looks at the settings, the server and the app. No key is shown. The status is 1 if something is wrong.
+    It looks at the settings, the server and the app. No key is shown. The status is 1 if
+    something is wrong.
     """
     findings = [*examine(subject, url)]
     if as_json:

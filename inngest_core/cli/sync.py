@@ -31,7 +31,8 @@ def sync(subject: Subject, url: str | None, as_json: bool) -> None:
     Ask an app to register with its server.
 
     URL is the app's address. Without a path it is /api/inngest; without URL, what
-    INNGEST_SERVE_ORIGIN and INNGEST_SERVE_PATH say. The app uses its own settings: which server, and which keys.
+    INNGEST_SERVE_ORIGIN and INNGEST_SERVE_PATH say. The app uses its own settings: which
+    server, and which keys.
     """
     client = subject.client
     target = endpoint(url, client.config)

@@ -332,6 +332,7 @@ def introduction(
     instance: str = "host",
     token: str = "good",
     functions: bytes | None = None,
+    retries: int = 2,
 ) -> pb.WorkerConnectRequestData:
     """What a worker says of itself."""
     said = pb.WorkerConnectRequestData(
@@ -345,7 +346,11 @@ def introduction(
         framework="connect",
     )
     for app in apps:
-        own = json.dumps([function(app)]).encode() if functions is None else functions
+        own = (
+            json.dumps([function(app, retries=retries)]).encode()
+            if functions is None
+            else functions
+        )
         said.apps.add(app_name=app, functions=own)
     if limit is not None:
         said.max_worker_concurrency = limit

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ class Calls:
     _home: Mailbox = field(default_factory=Mailbox)
     _context: contextvars.Context = field(default_factory=contextvars.copy_context)
     _busy: set[str] = field(default_factory=set)
-    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _tasks: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
 
     def open(self) -> None:
         """Run async functions on the running loop, with the context variables of the caller."""
@@ -101,21 +102,24 @@ class Calls:
     def _begin(self, app: CommHandler, request: Request) -> None:
         loop = asyncio.get_running_loop()
         # A task takes its context variables from where it is made.
-        task = self._context.copy().run(loop.create_task, self._await(app, request))
+        task = self._context.copy().run(loop.create_task, _answer(app, request))
         self._tasks[request.request_id] = task
+        # Not the task itself: one that is cancelled before its first turn would never say so.
+        task.add_done_callback(functools.partial(self._ended, request.request_id))
 
-    async def _await(self, app: CommHandler, request: Request) -> None:
-        reply: bytes | None = None
-        try:
-            reply = encode(request, await app.answer(to_request(request)))
-        finally:
-            del self._tasks[request.request_id]
-            self.finished(request.request_id, reply)
+    def _ended(self, request_id: str, task: asyncio.Task[bytes]) -> None:
+        del self._tasks[request_id]
+        failed = task.cancelled() or task.exception() is not None
+        self.finished(request_id, None if failed else task.result())
 
     def _cancel(self, request_id: str) -> None:
         task = self._tasks.get(request_id)
         if task is not None:
             task.cancel()
+
+
+async def _answer(app: CommHandler, request: Request) -> bytes:
+    return encode(request, await app.answer(to_request(request)))
 
 
 # ---- messages

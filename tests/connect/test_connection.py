@@ -594,8 +594,10 @@ async def test_a_worker_that_was_never_connected_closes_at_once() -> None:
 @on_a_loop
 async def test_whoever_cancels_start_cancels_what_runs(gateway: Gateway) -> None:
     cancelled = []
+    begun = asyncio.Event()
 
     async def fn(ctx: Any) -> None:
+        begun.set()
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
@@ -607,8 +609,7 @@ async def test_whoever_cancels_start_cancels_what_runs(gateway: Gateway) -> None
     task = asyncio.create_task(connection.start())
     await connection.wait_for_state(ConnectionState.ACTIVE)
     gateway.request("r1")
-    await until(lambda: gateway.seen(pb.WORKER_REQUEST_ACK))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

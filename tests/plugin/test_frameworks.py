@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from importlib import metadata
@@ -74,6 +75,17 @@ def test_our_own_adapters_say_where_they_come_from() -> None:
     found = inngest.frameworks()["flask"]
     assert (found.name, found.distribution) == ("flask", "inngest-core")
     assert found.version == metadata.version("inngest-core")
+
+
+OURS = [name for name, one in inngest.frameworks().items() if one.distribution == "inngest-core"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_of_our_adapters_describes_itself(name: str) -> None:
+    descriptor = inngest.framework(name).describe()
+    assert descriptor.version == inngest.__version__
+    module, _, attribute = descriptor.serve.partition(":")
+    assert callable(getattr(importlib.import_module(module), attribute))
 
 
 @pytest.mark.usefixtures("third")

@@ -1,3 +1,5 @@
 """A plugin whose requirement is missing."""
 
-import a_module_that_is_nowhere  # noqa: F401
+import importlib
+
+importlib.import_module("a_module_that_is_nowhere")

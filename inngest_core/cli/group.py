@@ -57,7 +57,10 @@ class Commands(click.Group):
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Give each run a Subject of its own."""
-        return super().make_context(*args, obj=Subject(self._given), **extra)
+        subject = Subject(self._given)
+        context = super().make_context(*args, obj=subject, **extra)
+        context.call_on_close(subject.close)
+        return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all."""

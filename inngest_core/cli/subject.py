@@ -63,6 +63,12 @@ class Subject:
         self._named = paths
         self._clients = None
 
+    def close(self) -> None:
+        """Give back what the clients have opened, where they are ours: a given one lives on."""
+        if not self.is_given:
+            for client in self._clients or ():
+                client.close()
+
     def _found(self) -> list[Inngest]:
         if self._named:
             return [load_client(path) for path in self._named]

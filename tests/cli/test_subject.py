@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import pytest
@@ -55,13 +56,40 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def telling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the plugin installed."""
-    from importlib import metadata
-
     point = metadata.EntryPoint("telling", f"{__name__}:TELLING", "inngest")
     monkeypatch.setattr(metadata, "entry_points", lambda *, group: [point])
 
 
 TELLING = Telling()
+
+
+class Closing:
+    """A plugin that notes which clients were closed."""
+
+    closed: ClassVar[list[str]] = []
+
+    @hookimpl
+    def inngest_close(self, config: Any) -> None:
+        self.closed.append(config.app_id)
+
+    @hookimpl
+    def inngest_commands(self, group: click.Group) -> None:
+        @group.command()
+        @pass_subject
+        def tell(subject: Subject) -> None:
+            click.echo(subject.client.app_id)
+
+
+CLOSING = Closing()
+
+
+@pytest.fixture
+def installed_closing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have the plugin installed that notes which clients were closed."""
+    point = metadata.EntryPoint("closing", f"{__name__}:CLOSING", "inngest")
+    monkeypatch.setattr(metadata, "entry_points", lambda *, group: [point])
+    Closing.closed.clear()
+    return Closing.closed
 
 
 def test_a_given_client_is_the_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,6 +101,16 @@ def test_a_given_client_is_the_one(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_client_may_be_given_as_what_returns_it(capsys: pytest.CaptureFixture[str]) -> None:
     run(lambda: client("late"), "one")
     assert capsys.readouterr().out == "late\n"
+
+
+def test_a_given_client_lives_on_and_another_is_closed(
+    installed_closing: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(Inngest(app_id="given", is_production=False), "plugins")
+    assert installed_closing == []
+    run(None, "tell")
+    assert capsys.readouterr().out.endswith("inngest-core\n")
+    assert installed_closing == ["inngest-core"]
 
 
 def test_building_the_commands_does_not_build_the_client() -> None:

@@ -376,6 +376,28 @@ def test_a_plugin_of_another_api_is_refused(
     assert names(client()) == []
 
 
+def test_a_hook_that_is_to_go_warns_whoever_has_it(installed: dict[str, Any]) -> None:
+    import pluggy
+
+    from inngest_core.plugin.finding import register
+    from inngest_core.plugin.hooks import new_manager
+
+    class Specs:
+        @pluggy.HookspecMarker("inngest")(
+            warn_on_impl=DeprecationWarning("inngest_old: use inngest_middleware")
+        )
+        def inngest_old(self, config: Any) -> None: ...
+
+    class Old:
+        @hookimpl
+        def inngest_old(self, config: Any) -> None: ...
+
+    manager = new_manager()
+    manager.add_hookspecs(Specs)
+    with pytest.warns(DeprecationWarning, match="inngest_old: use inngest_middleware"):
+        register(manager, Old(), "old")
+
+
 def test_hooks_cannot_be_wrapped(installed: dict[str, Any]) -> None:
     import pluggy
 

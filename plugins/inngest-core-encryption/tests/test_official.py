@@ -5,13 +5,8 @@ Beside the official package: each reads what the other wrote, and runs change ha
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections import defaultdict
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import inngest_encryption
@@ -23,6 +18,7 @@ from inngest_contrib.devserver import DevServer
 from inngest_core_encryption import EncryptionMiddleware
 
 from .sides import Official, Ours, play
+from .stage import Stage, ended, served
 
 KEY = "a secret that is long enough"
 HEX = b"00112233445566778899aabbccddeeff" * 2
@@ -161,54 +157,6 @@ def test_a_wrong_key_fails_the_call_alike(writer: Any, reader: Any) -> None:
 # ---- runs that change hands
 
 
-class Stage:
-    """One address behind which two apps take turns, and all that a server was told there."""
-
-    def __init__(self, server: DevServer) -> None:
-        self.server = server
-        self.url = ""
-        self.sides: list[Any] = []
-        self.cut = 0
-        self.calls: dict[str, int] = defaultdict(int)
-        self.answered: set[int] = set()
-        self.said: list[bytes] = []
-        self.lock = threading.Lock()
-
-    def route(self, run_id: str | None) -> Any:
-        """The side that answers: the first one for as many calls of a run as *cut* says."""
-        if run_id is None:
-            return next(side for side in self.sides if isinstance(side, Ours))
-        with self.lock:
-            self.calls[run_id] += 1
-            chosen = 0 if self.calls[run_id] <= self.cut else 1
-            self.answered.add(chosen)
-        return self.sides[chosen]
-
-
-def door(stage: Stage) -> type[BaseHTTPRequestHandler]:
-    class Door(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            self.do_POST()
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            side = stage.route(headers.get("x-run-id"))
-            url = f"http://{self.headers['host']}{self.path}"
-            query = dict(parse_qsl(urlsplit(self.path).query))
-            status, found, content = side.answer(self.command, url, headers, query, body)
-            stage.said.append(content)
-            self.send_response(status)
-            for name, value in {**found, "content-length": str(len(content))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *args: Any) -> None: ...
-
-    return Door
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[DevServer]:
     with DevServer(poll=False, retry_interval=0.05) as found:
@@ -217,13 +165,8 @@ def server() -> Iterator[DevServer]:
 
 @pytest.fixture
 def stage(server: DevServer) -> Iterator[Stage]:
-    found = Stage(server)
-    http = ThreadingHTTPServer(("127.0.0.1", 0), door(found))
-    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
-    found.url = f"http://127.0.0.1:{http.server_port}/api/inngest"
-    yield found
-    http.shutdown()
-    http.server_close()
+    with served(Stage(server)) as found:
+        yield found
 
 
 def main(ctx: Any) -> Any:
@@ -248,7 +191,7 @@ def test_a_run_changes_hands(stage: Stage, writer: Any, reader: Any, cut: int) -
     url = stage.server.url
     stage.sides = [writer(HANDLERS, KEY, url=url), reader(HANDLERS, KEY, url=url)]
     stage.cut = cut
-    assert httpx.put(stage.url, trust_env=False).status_code == 200
+    stage.register()
     (event_id,) = send(stage.sides[1], {"encrypted": SECRET, "open": 1})
     output = ended(url, event_id)
     assert told(official, KEY, output, {})["memo"] == EXPECTED
@@ -262,17 +205,3 @@ def test_a_run_changes_hands(stage: Stage, writer: Any, reader: Any, cut: int) -
 def send(side: Any, data: Any) -> list[str]:
     found: list[str] = side.client.send_sync(side.package.Event(name="shop/main", data=data))
     return found
-
-
-def ended(url: str, event_id: str) -> Any:
-    """Wait for the end of the run of an event; its output."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        path = f"{url}/v2/events/{event_id}/runs?includeOutput=true"
-        runs = httpx.get(path, trust_env=False).json().get("data", [])
-        if runs and runs[0]["status"] in ("COMPLETED", "FAILED", "CANCELLED"):
-            assert runs[0]["status"] == "COMPLETED", runs
-            output = runs[0]["output"]
-            return output.get("data", output) if "__ENCRYPTED__" not in output else output
-        time.sleep(0.02)
-    raise AssertionError("the run did not end")

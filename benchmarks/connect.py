@@ -44,6 +44,7 @@ RUN_SECONDS = 120.0
 RETURNS = 10
 MEMORY_RUNS = 10_000
 RECONNECT_EVERY = 200
+MOST_MEGABYTES = 5
 
 
 def main() -> None:
@@ -265,6 +266,8 @@ async def memory() -> None:
     grown = (sizes[-1] - sizes[0]) / 1024 / 1024
     losses = MEMORY_RUNS // RECONNECT_EVERY
     print(f"{MEMORY_RUNS:,} runs, {losses} losses: {grown:+.1f} MB of {sizes[0] / 2**20:.0f}")
+    if grown > MOST_MEGABYTES:
+        sys.exit(f"a worker may grow by {MOST_MEGABYTES} MB")
 
 
 if __name__ == "__main__":

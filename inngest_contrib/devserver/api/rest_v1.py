@@ -14,6 +14,7 @@ from inngest_core.wire.ids import is_ulid
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 _UNKNOWN_RUN = "Unable to load function run: {}"
+_BAD_STATE = "The run ID specified is invalid"
 _NO_STATE = "runtime state is no longer available for runID: {}"
 
 
@@ -89,13 +90,13 @@ async def functions(api: Api, request: Request) -> Response:
 
 async def actions(api: Api, request: Request) -> Response:
     """GET /v0/runs/{id}/actions: the memos that were too large for a call."""
-    run_id = run_id_of(request)
+    run_id = run_id_of(request, _BAD_STATE)
     return _state(run_id, api.reads.actions(run_id))
 
 
 async def batch(api: Api, request: Request) -> Response:
     """GET /v0/runs/{id}/batch: the events that were too large for a call."""
-    run_id = run_id_of(request)
+    run_id = run_id_of(request, _BAD_STATE)
     return _state(run_id, api.reads.batch(run_id))
 
 

@@ -13,6 +13,16 @@ from inngest_contrib.devserver.engine.state import CancelOn, Event, Run
 from inngest_contrib.devserver.engine.triggers import TriggerIndex
 from inngest_contrib.devserver.engine.turn import Turn
 
+_NOBODY = {
+    "expire": 0,
+    "gid": "",
+    "name": "",
+    "source_app_id": "",
+    "source_fn_id": "",
+    "source_fn_v": 0,
+}
+"""Who has invoked a function, where no other function has."""
+
 
 def receive(turn: Turn, index: TriggerIndex, command: ReceiveEvents) -> list[str]:
     """Take in what was sent. A resend with the same seed changes nothing."""
@@ -89,7 +99,7 @@ def invoke(turn: Turn, command: InvokeFunction) -> Invoked:
 
 def _invoke(turn: Turn, command: InvokeFunction) -> Invoked:
     event_id = turn.ids.ulid(turn.now)
-    data = {**command.data, "_inngest": {"fn_id": command.slug}}
+    data = {**command.data, "_inngest": {**_NOBODY, "fn_id": command.slug}}
     user = None if command.user is None else text.write(command.user)
     event = Event(event_id, event_id, runs.INVOKED, turn.now, turn.now, text.write(data), user)
     turn.changes.keep(event)

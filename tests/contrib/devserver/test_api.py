@@ -453,7 +453,7 @@ def test_events_of_the_server_are_listed_when_named(server: Running, app: StandI
         ("GET", f"/v1/events/{UNKNOWN}", 404, f"Event not found: {UNKNOWN}"),
         ("GET", "/v1/events?limit=0", 400, "Invalid limit: 0. It must be a number from 1 to 100"),
         ("GET", "/v1/events?cursor=x", 400, "Invalid cursor: x"),
-        ("GET", "/v0/runs/bad/actions", 400, "Invalid run ID: bad"),
+        ("GET", "/v0/runs/bad/actions", 400, "The run ID specified is invalid"),
         ("GET", "/nothing", 404, "There is nothing at /nothing"),
         ("GET", "/e", 404, "There is nothing at /e"),
         ("GET", "/e/key", 405, "GET is not allowed at /e/key"),

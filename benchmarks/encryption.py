@@ -27,6 +27,8 @@ from inngest_core import CommHandler, CommRequest
 
 from .replay import QUERY, SECONDS_A_SAMPLE, URL, Answer, Timer, body_of, timer
 
+Side = Callable[..., Answer]
+
 KEY = "a secret that is long enough"
 HEADERS = {"content-type": "application/json"}
 
@@ -53,7 +55,7 @@ def costs(size: int, steps: int, rounds: int) -> tuple[float, float, float]:
     plain, sealed = body(value, steps), body(encrypted(value), steps)
     theirs_in_use = inngest_encryption.EncryptionMiddleware.factory(KEY)
     ours_in_use = inngest_core_encryption.EncryptionMiddleware.factory(KEY)
-    pairs = [
+    pairs: list[tuple[Side, dict[str, Any]]] = [
         (ours, {"options": {"encryption": {"key": KEY}}}),
         (ours, {"middleware": [ours_in_use]}),
         (theirs, {"middleware": [theirs_in_use]}),

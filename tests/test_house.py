@@ -25,6 +25,10 @@ TOX_ENVIRONMENTS = (
     "min",
     "parity",
     "plugins",
+    "django50",
+    "django52",
+    "django60",
+    "django61",
 )
 
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
@@ -220,7 +224,9 @@ def test_ci_fails_when_the_tests_fail(tmp_path: Path) -> None:
 def test_the_default_tox_environments_are_those_of_the_workflow() -> None:
     tox = ini("tox.ini")["tox"]
     names = re.sub(
-        r"py\{([\d,]+)\}", lambda m: " ".join("py" + v for v in m[1].split(",")), tox["env_list"]
+        r"([a-z]+)\{([\d,]+)\}",
+        lambda m: " ".join(m[1] + version for version in m[2].split(",")),
+        tox["env_list"],
     )
     assert tuple(names.split()) == TOX_ENVIRONMENTS
     workflow = re.findall(r"\{ env: (\w+),", read(".github/workflows/ci.yml"))

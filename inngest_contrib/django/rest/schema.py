@@ -14,4 +14,5 @@ def described(*, request: Any, answers: dict[int, Any]) -> Callable[[F], F]:
         from drf_spectacular.utils import extend_schema
     except ImportError:
         return lambda function: function
-    return extend_schema(request=request, responses=answers)
+    decorate: Callable[[F], F] = extend_schema(request=request, responses=answers)
+    return decorate

@@ -13,6 +13,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -47,7 +48,7 @@ def main() -> None:
     connection_created.connect(note)
     # One that the whole process keeps would hide what a thread leaves behind.
     with ThreadPoolExecutor(THREADS) as threads:
-        ways = {
+        ways: dict[str, Callable[[list[Any]], list[Any]]] = {
             "wsgi": lambda asked: list(
                 threads.map(lambda one: wsgi.ask(application, one), asked, timeout=30)
             ),

@@ -156,12 +156,12 @@ def test_any_other_error_of_a_module_is_raised_and_the_module_named(
 def test_w009_an_expression_that_cannot_be_read(where: str) -> None:
     pytest.importorskip("cel", reason="of common-expression-language, on Python 3.11 and later")
     wrong = "event.data.total = "
-    options: dict[str, Any] = {
+    choices: dict[str, dict[str, Any]] = {
         "trigger": {"trigger": inngest.TriggerEvent(event="a", expression=wrong)},
         "cancel": {"trigger": ANY, "cancel": [inngest.Cancel(event="a", if_exp=wrong)]},
         "key": {"trigger": ANY, "throttle": inngest.Throttle(limit=1, period="1m", key=wrong)},
-    }[where]
-    client.create_function(fn_id="worded", **options)(print)
+    }
+    client.create_function(fn_id="worded", **choices[where])(print)
     messages = found()
     assert list(messages) == ["inngest.W009"]
     assert "shop-worded" in messages["inngest.W009"].msg
@@ -231,7 +231,7 @@ def test_every_check_is_of_the_tag() -> None:
         if check.__module__ == checks.__name__
     ]
     assert len(ours) == 10
-    assert all(check.tags == ("inngest",) for check in ours)  # type: ignore[attr-defined]
+    assert all(check.tags == ("inngest",) for check in ours)
 
 
 def test_the_page_lists_every_id_and_no_other() -> None:

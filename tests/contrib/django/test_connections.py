@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -123,7 +123,7 @@ def _wait_for(path: Path, server: subprocess.Popen[bytes]) -> None:
 class TestInATestCase(TestCase):
     """Functions work on the connection of the test, in its transaction."""
 
-    databases: ClassVar = {"default"}
+    databases = {"default"}  # noqa: RUF012  # as Django has it
 
     def ask(self, function: str) -> Any:
         asked = call(function)

@@ -164,7 +164,7 @@ def test_a_body_beyond_max_body_size_is_refused_in_json(project: Any) -> None:
     assert response.json()["code"] == "body_too_large"
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown": (
         {"APPID": "x"},
         "INNGEST.APPID: there is no such setting; did you mean INNGEST.APP_ID",

@@ -53,7 +53,7 @@ def api(server: RecordedServer) -> APIClient:
 
 
 def post(api: APIClient, where: str, body: Any) -> Any:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    data: Any = body if isinstance(body, bytes) else json.dumps(body).encode()
     return api.generic("POST", f"/api/jobs/{where}", data, content_type="application/json")
 
 
@@ -144,7 +144,7 @@ def test_hostile_payloads_are_refused(api: APIClient, server: RecordedServer, na
 
 
 def test_another_content_type_is_not_read(api: APIClient) -> None:
-    response = api.generic("POST", "/api/jobs/events/", b"name=x", content_type="text/plain")
+    response = api.generic("POST", "/api/jobs/events/", "name=x", content_type="text/plain")
     assert response.status_code == 415
 
 

@@ -28,7 +28,7 @@ PATIENCE = 3.0
 _ID = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]+|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
-_CUT = re.compile("<string of ([0-9]+) characters, cut here>")
+_CUT = re.compile("([a-z]*)<(?:cut: )?string of ([0-9]+) characters(?:, cut here)?>")
 _CHANCE = re.compile(r"\d{4}-\d\d-\d\dT|[0-9a-f]{16}|eyJ|http://|Hi|^[0-9a-z]{13}$|^\d+$")
 """Texts that are different each time: instants, hashes, tokens, addresses, job ids, durations."""
 
@@ -55,6 +55,8 @@ class Player:
             if request["direction"] == "server→sdk" and "fnId" in request["query"]:
                 self._calls[_subject(request["query"])].append((index, reply))
                 self._outstanding.add(index)
+        self.outputs: dict[str, tuple[str, Any]] = {}
+        """By function, where calls alone are played: what became of its run."""
         self.differences: dict[str, list[str]] = {}
 
     def play(self) -> dict[str, list[str]]:
@@ -70,6 +72,32 @@ class Player:
                         self._asked = index
                         self._progress.notify_all()
         return self.differences
+
+    def play_calls(self, *, without: str) -> dict[str, list[str]]:
+        """A recording of calls alone: each function but one is registered, and run once."""
+        functions: dict[str, Mapping[str, Any]] = {}
+        for index, (request, _) in enumerate(self._exchanges):
+            if request["query"]["fnId"] == without:
+                self._outstanding.discard(index)
+            else:
+                functions.setdefault(request["query"]["fnId"], request["body"])
+        with ExitStack() as stack:
+            self._server = stack.enter_context(running(poll=False, **self._options))
+            self._app = stack.enter_context(stand_in(self._answer))
+            self._app.register(self._server, "lim", *map(self._function, functions.items()))
+            for slug, body in functions.items():
+                event_id = self._server.send(body["event"]["name"], body["event"]["data"])
+                (run,) = self._server.ended_runs(event_id)
+                self.outputs[slug] = run["status"], run.get("output")
+            self._wait_for_calls(len(self._exchanges))
+        return self.differences
+
+    def _function(self, item: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
+        slug, body = item
+        app, _, name = slug.partition("-")
+        retries = body["ctx"]["max_attempts"] - 1
+        triggers = [{"event": body["event"]["name"]}]
+        return self._app.function(app, name, retries=retries, triggers=triggers)
 
     def _wait_for_calls(self, index: int) -> None:
         """Return once the server has made the calls that had been made by then."""
@@ -207,7 +235,7 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole(one) for one in value]
     cut = _CUT.fullmatch(value) if isinstance(value, str) else None
-    return "x" * int(cut[1]) if cut else value
+    return (cut[1][:1] or "x") * int(cut[2]) if cut else value
 
 
 def _subject(query: Mapping[str, str]) -> tuple[str, str]:

@@ -47,3 +47,33 @@ def test_a_client_is_answered_as_recorded(name: str, options: dict[str, Any]) ->
     found = Player(name, different=ON_PURPOSE[name], **options).play()
     assert {place: found[place] for place in found if place not in ON_PURPOSE[name]} == {}
     assert found.keys() == ON_PURPOSE[name].keys()
+
+
+@pytest.mark.slow
+def test_limits_are_those_of_the_real_server() -> None:
+    player = Player("limits")
+    # Of the thousand steps only the end was recorded.
+    assert player.play_calls(without="lim-thousand") == {}
+    reasons = {slug: (status, _reason(output)) for slug, (status, output) in player.outputs.items()}
+    assert reasons == {
+        "lim-step4": ("FAILED", "step output size is greater than the limit"),
+        "lim-step39": ("COMPLETED", ""),
+        "lim-out4": ("COMPLETED", ""),
+        "lim-out9": ("FAILED", "output_too_large"),
+        "lim-steps9": ("FAILED", "output_too_large"),
+        "lim-err": ("FAILED", "mmmm"),
+        "lim-state": ("FAILED", "exceeded the state size limit of 33554432 bytes"),
+    }
+
+
+REASONS = (
+    "step output size is greater than the limit",
+    "output_too_large",
+    "exceeded the state size limit of 33554432 bytes",
+    "mmmm",
+)
+
+
+def _reason(output: Any) -> str:
+    message = str(output.get("error", {}).get("message", ""))
+    return next((reason for reason in REASONS if reason in message), "")

@@ -15,15 +15,21 @@ from typing import Any
 import pytest
 
 from inngest_core import ConfigError, Inngest, InngestError
-from inngest_core.connect import ConnectionState, connect
+from inngest_core.connect import ConnectionState, connect, protocol
 from inngest_core.connect import connect_pb2 as pb
 from inngest_core.wire.signing import hash_signing_key
 from tests.connect.gateway import Gateway, until, until_blocking
-from tests.connect.working import new_client, on_a_loop, serving, started, working
+from tests.connect.working import new_client, on_a_loop, passing, serving, started, working
 
 KEY = "signkey-prod-" + "1a" * 32
 FALLBACK = "signkey-prod-" + "2b" * 32
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next attempt comes soon; how soon it is in truth is told beside the protocol."""
+    monkeypatch.setattr(protocol, "BACKOFF", (0.05,))
 
 
 async def returns(ctx: Any) -> str:
@@ -437,8 +443,7 @@ async def test_a_reply_that_no_gateway_takes_is_replaced_by_an_error(gateway: Ga
 @on_a_loop
 async def test_after_a_loss_a_worker_is_active_again(gateway: Gateway) -> None:
     async with working(gateway, returns) as connection:
-        gateway.drop()
-        await connection.wait_for_state(ConnectionState.RECONNECTING)
+        await passing(connection, ConnectionState.RECONNECTING, gateway.drop)
         await connection.wait_for_state(ConnectionState.ACTIVE)
         assert connection.get_connection_id() == "connection-2"
         gateway.request("r1")
@@ -478,8 +483,7 @@ async def test_what_runs_during_a_loss_is_answered(gateway: Gateway) -> None:
     async with working(gateway, fn) as connection:
         gateway.request("r1")
         await until(lambda: gateway.seen(pb.WORKER_REQUEST_ACK))
-        gateway.drop()
-        await connection.wait_for_state(ConnectionState.RECONNECTING)
+        await passing(connection, ConnectionState.RECONNECTING, gateway.drop)
         lost.set()
         await until(lambda: gateway.flushes or gateway.replies())
     (reply,) = [*gateway.flushes, *gateway.replies().values()]
@@ -628,8 +632,7 @@ async def test_no_socket_is_left() -> None:
         before = open_files()
         for _ in range(3):
             async with working(gateway, returns, client=new_client(gateway)) as connection:
-                gateway.drop()
-                await connection.wait_for_state(ConnectionState.RECONNECTING)
+                await passing(connection, ConnectionState.RECONNECTING, gateway.drop)
                 await connection.wait_for_state(ConnectionState.ACTIVE)
         await until(lambda: all(each.closed for each in gateway.connections))
         await until(lambda: open_files() <= before)

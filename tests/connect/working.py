@@ -57,6 +57,16 @@ async def started(connection: WorkerConnection) -> AsyncIterator[asyncio.Task[No
     task.result()
 
 
+async def passing(
+    connection: WorkerConnection, state: ConnectionState, cause: Callable[[], None]
+) -> None:
+    """Do what makes a connection pass through a state, and see it pass."""
+    seen = asyncio.create_task(connection.wait_for_state(state))
+    await asyncio.sleep(0)
+    cause()
+    await seen
+
+
 @asynccontextmanager
 async def working(
     gateway: Gateway, handler: Any, *, client: Inngest | None = None, **options: Any

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -17,8 +19,12 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from inngest_contrib.devserver import serving
+from inngest_contrib.devserver.api.context import Api
+from inngest_contrib.devserver.api.replies import ApiError
+from inngest_contrib.devserver.connect.doors import workers_of
 from inngest_contrib.devserver.connect.messages import SUBPROTOCOL, decode, encode
 from inngest_contrib.devserver.connect.times import Times
+from inngest_contrib.devserver.expressions import Expressions
 from inngest_contrib.devserver.serving import Options
 from inngest_core import Context, ContextSync, Inngest, TriggerEvent
 from inngest_core.connect import connect as connect_worker
@@ -226,6 +232,35 @@ def test_a_flushed_reply_ends_its_run(server: Running) -> None:
     late = reply(request, "late", system_trace_ctx=b"{}").SerializeToString()
     assert server.http.post("/v0/connect/flush", content=late).status_code == 200
     assert server.ended_runs(event)[0]["output"] == {"data": "late"}
+
+
+def test_the_worker_of_a_cancelled_run_loses_its_lease(server: Running) -> None:
+    worker = Worker(server, "cancelled")
+    server.send("cancelled/main")
+    request = worker.request()
+    assert server.http.delete(f"/v1/runs/{request.run_id}").status_code == 200
+    wish = pb.WorkerRequestExtendLeaseData(request_id=request.request_id, lease_id=request.lease_id)
+    worker.say(pb.WORKER_REQUEST_EXTEND_LEASE, wish)
+    form = pb.WorkerRequestExtendLeaseAckData
+    answer = worker.take(pb.WORKER_REQUEST_EXTEND_LEASE_ACK, form)
+    assert not answer.HasField("new_lease_id")
+    worker.socket.close()
+
+
+def test_without_protobuf_the_answer_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "inngest_contrib.devserver.connect.driver", None)
+    api = Api(cast(Any, None), Expressions())
+    with pytest.raises(ApiError, match="pip install") as caught:
+        workers_of(api)
+    assert caught.value.status == 501
+
+
+def test_protobuf_is_imported_when_the_first_worker_comes() -> None:
+    code = (
+        "import sys; import inngest_contrib.devserver.api.app;"
+        "sys.exit('google.protobuf' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_with_keys_the_start_wants_one_and_hands_it_on() -> None:

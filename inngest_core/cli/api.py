@@ -7,7 +7,7 @@ Cloud and the servers for development answer the same requests; with a signing k
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -20,7 +20,8 @@ from .failure import Failure
 if TYPE_CHECKING:
     from ..client import Inngest
 
-ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+COMPLETED = "COMPLETED"
+ENDED = frozenset({COMPLETED, "FAILED", "CANCELLED"})
 
 
 class Refused(Failure):
@@ -38,13 +39,19 @@ class Api:
         self._client = client
         self.origin = client.config.api_origin
 
-    def get(self, what: str, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """The document at a path of `/v2`. what: is asked for, for the message if it is refused."""
-        return self._ask(what, "GET", _with_query(path, query or {}))
+    def get(self, what: str, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The object at a path of `/v2`. what: is asked for, for the message if it is refused."""
+        return record_of(self._ask(what, "GET", _with_query(path, query or {})))
 
-    def post(self, what: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The document that a path of `/v2` answers to a body."""
-        return self._ask(what, "POST", path, json.dumps(body or {}).encode())
+    def records(
+        self, what: str, path: str, query: Mapping[str, Any] | None = None
+    ) -> Sequence[dict[str, Any]]:
+        """The objects in the list at a path of `/v2`."""
+        return _records_of(self._ask(what, "GET", _with_query(path, query or {})))
+
+    def post(self, what: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The object that a path of `/v2` answers to a body."""
+        return record_of(self._ask(what, "POST", path, json.dumps(body or {}).encode()))
 
     def reply(self, method: str, path: str, body: bytes = b"") -> HttpResponse:
         """The reply, whatever its status; Failure if there is none."""
@@ -54,13 +61,13 @@ class Api:
         """The reply to a request to anybody; Failure if there is none."""
         return self._perform(_one(request), request.origin)
 
-    def _ask(self, what: str, method: str, path: str, body: bytes = b"") -> Any:
+    def _ask(self, what: str, method: str, path: str, body: bytes = b"") -> HttpResponse:
         if self._client.is_production and not self._client.config.signing_keys:
             raise SigningKeyMissingError()
         response = self.reply(method, f"/v2{path}", body)
         if not 200 <= response.status < 300:
             raise Refused(self._refusal(what, response), response.status)
-        return _document(response)
+        return response
 
     def _refusal(self, what: str, response: HttpResponse) -> str:
         advice = {
@@ -105,17 +112,45 @@ def _with_query(path: str, query: Mapping[str, Any]) -> str:
     return f"{path}?{urlencode(pairs, doseq=True)}" if pairs else path
 
 
-def _document(response: HttpResponse) -> Any:
+def record_of(response: HttpResponse) -> dict[str, Any]:
+    """The object that a reply holds; Failure if it holds none."""
+    found = _data(response)
+    if not isinstance(found, dict):
+        raise _strange(response)
+    return found
+
+
+def _records_of(response: HttpResponse) -> Sequence[dict[str, Any]]:
+    # An empty list is left out.
+    found = _data(response) or []
+    if not (isinstance(found, list) and all(isinstance(one, dict) for one in found)):
+        raise _strange(response)
+    return found
+
+
+def _data(response: HttpResponse) -> Any:
     try:
-        return json.loads(response.body)["data"]
-    except KeyError:
-        # An empty list is left out.
-        return []
-    except (ValueError, TypeError) as error:
-        raise Failure(
-            f"the server answered with status {response.status}, but not with a document; "
-            "check the address of the API, INNGEST_API_BASE_URL"
-        ) from error
+        document = json.loads(response.body)
+    except ValueError as error:
+        raise _strange(response) from error
+    if not isinstance(document, dict):
+        raise _strange(response)
+    return document.get("data")
+
+
+def _strange(response: HttpResponse) -> Failure:
+    return Failure(
+        f"what answered with status {response.status} does not speak as an Inngest server; check "
+        "the address of the API, INNGEST_API_BASE_URL or INNGEST_DEV"
+    )
+
+
+def within(record: Mapping[str, Any], *keys: str) -> Any:
+    """The value under *keys*, one inside the other; None if there is none."""
+    found: Any = record
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def reason(response: HttpResponse) -> str | None:

@@ -18,7 +18,7 @@ from ..version import VERSION
 from ..wire.http import HttpRequest, HttpResponse
 from ..wire.names import SIGNATURE_WINDOW, Header
 from ..wire.signing import hash_signing_key, sign
-from .api import Api, reason, segment
+from .api import Api, reason, record_of, segment, within
 from .failure import Failure
 from .show import json_option, show_json, table
 from .subject import Command, Subject, client_option, pass_subject
@@ -196,8 +196,10 @@ def _clock(response: HttpResponse) -> Iterator[Finding]:
 def _registered(api: Api, client: Inngest) -> Finding:
     response = api.reply("GET", f"/v2/apps/{segment(client.app_id)}")
     if response.status == 200:
-        app = json.loads(response.body).get("data") or {}
-        return _synced(client, app)
+        try:
+            return _synced(client, record_of(response))
+        except Failure as failure:
+            return Finding("app", WRONG, "it cannot be told", failure.format_message())
     if response.status == 404:
         remedy = "start the app, and sync it: inngest-core sync URL"
         return Finding("app", WRONG, f"the server does not know {client.app_id}", remedy)
@@ -206,11 +208,11 @@ def _registered(api: Api, client: Inngest) -> Finding:
 
 
 def _synced(client: Inngest, app: dict[str, Any]) -> Finding:
-    sync = app.get("latestSync") or {}
-    where = f" at {sync['url']}" if sync.get("url") else ""
-    if sync.get("error"):
+    url, error = within(app, "latestSync", "url"), within(app, "latestSync", "error")
+    where = f" at {url}" if url else ""
+    if error:
         remedy = "put it right, and sync the app again: inngest-core sync URL"
-        found = f"the server could not sync {client.app_id}{where}: {sync['error']}"
+        found = f"the server could not sync {client.app_id}{where}: {error}"
         return Finding("app", WRONG, found, remedy)
     count = app.get("functionCount", "?")
     found = f"the server knows {client.app_id}{where}, with {count} of its functions"

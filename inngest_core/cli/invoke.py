@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .api import ENDED, Api, Refused, segment
+from .api import COMPLETED, ENDED, Api, Refused, segment
 from .data import read_object, read_seconds
 from .failure import Failure, WrongInput
 from .runs import show_run
@@ -66,14 +66,14 @@ def invoke(
         return
     run = wait_for(api, run_id, timeout)
     show_run(run, as_json=as_json)
-    if run["status"] != "COMPLETED":
+    if run["status"] != COMPLETED:
         raise Failure(
             f"the run has ended as {run['status'].lower()}: `runs show {run_id}` has more"
         )
 
 
-def _run_id(document: Any) -> str:
-    run_id = document.get("runId") if isinstance(document, dict) else None
+def _run_id(document: dict[str, Any]) -> str:
+    run_id = document.get("runId")
     if not run_id:
         raise Failure("no run has started yet: flow control of the function holds it back")
     return str(run_id)
@@ -87,7 +87,7 @@ def _place(api: Api, subject: Subject, function: str) -> tuple[str, str]:
     if subject.is_known:
         app = subject.client.app_id
         return app, function if function.startswith(f"{app}-") else f"{app}-{function}"
-    apps = [str(one["id"]) for one in api.get("the list of apps", "/apps", {"limit": 100})]
+    apps = [str(one.get("id")) for one in api.records("the list of apps", "/apps", {"limit": 100})]
     fitting = [one for one in apps if function.startswith(f"{one}-")]
     if not fitting:
         known = ", ".join(apps) or "none"
@@ -129,4 +129,4 @@ def _known(api: Api, run_id: str) -> dict[str, Any]:
         if refused.status == _MISSING:
             return {}
         raise
-    return dict(found)
+    return found

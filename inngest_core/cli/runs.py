@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .api import Api, segment
+from .api import Api, segment, within
 from .data import read_list
 from .failure import Failure
 from .show import json_option, show_json, show_record, show_rows
@@ -54,19 +54,21 @@ def list_runs(
         raise click.UsageError("--function needs --app-id: another app may have one of that name.")
     api = Api(subject.client)
     if event:
-        found = api.get(f"the event {event}", f"/events/{segment(event)}/runs", {"limit": limit})
+        found = api.records(
+            f"the event {event}", f"/events/{segment(event)}/runs", {"limit": limit}
+        )
     else:
         wanted = [status.upper() for status in statuses]
         query = {"status": wanted, "appId": app_id, "functionId": function, "limit": limit}
-        found = api.get("the list of runs", "/runs", query)
+        found = api.records("the list of runs", "/runs", query)
     show_rows(_HEAD, found if as_json else [*map(_row, found)], as_json=as_json)
 
 
 def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": run.get("id"),
-        "app": (run.get("app") or {}).get("id"),
-        "function": (run.get("function") or {}).get("id"),
+        "app": within(run, "app", "id"),
+        "function": within(run, "function", "id"),
         "status": run.get("status"),
         "queued": _moment(run.get("queuedAt")),
         "took": _took(run),
@@ -84,12 +86,12 @@ def show(subject: Subject, run_id: str, as_json: bool) -> None:
     what, path, query = f"the run {run_id}", f"/runs/{segment(run_id)}", {"includeOutput": "true"}
     run = api.get(what, path, query)
     trace = api.get(what, f"{path}/trace", query)
-    root = trace.get("rootSpan") or {} if isinstance(trace, dict) else {}
+    root = trace.get("rootSpan")
     if as_json:
         show_json({**run, "trace": root})
         return
     show_run(run, as_json=False)
-    steps = [*map(_step, root.get("children") or ())]
+    steps = [*map(_step, within(trace, "rootSpan", "children") or ())]
     if steps:
         click.echo()
         show_rows(_STEP_HEAD, steps, as_json=False)
@@ -137,7 +139,10 @@ def _took(thing: Mapping[str, Any]) -> str | None:
     ms = thing.get("durationMs")
     if ms is None:
         return None
-    milliseconds = int(ms)
+    try:
+        milliseconds = int(ms)
+    except (TypeError, ValueError):
+        return str(ms)
     return f"{milliseconds} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
 
 

@@ -92,6 +92,11 @@ def test_a_run_is_traced_from_its_event_to_the_event_that_it_sends(blocking: boo
     calls = [span for span in tracing.spans if span.name == "shop-story"]
     assert len({attributes(span)["inngest.run.id"] for span in calls}) == 1
     assert [attributes(span)["inngest.attempt"] for span in calls] == [0, 1, 0, 0]
+    # The server gives a run a trace: all of its calls and steps are in that one.
+    of_run = {"shop-story", "flaky", "tell", "send shop/told"}
+    (found,) = {span.context.trace_id for span in tracing.spans if span.name in of_run}
+    assert all(span.parent is not None and span.parent.is_remote for span in calls)
+    assert tracing.named("shop-listen").context.trace_id != found
     failed, worked = (span for span in tracing.spans if span.name == "flaky")
     assert failed.status.status_code is StatusCode.ERROR
     assert worked.status.status_code is StatusCode.UNSET

@@ -28,6 +28,9 @@ FRAMEWORK = "connect"
 MAX_REPLY_BYTES = 8 * 1024 * 1024 - 64 * 1024
 """Gateways close the connection over a frame larger than 8 MB."""
 
+ABANDON_SECONDS = 10.0
+"""How long functions that were cancelled may take to clean up."""
+
 Request = pb.GatewayExecutorRequestData
 Finished = Callable[[str, "bytes | None"], None]
 
@@ -49,6 +52,7 @@ class Calls:
     _pool: ThreadPoolExecutor | None = None
     _home: Mailbox = field(default_factory=Mailbox)
     _context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    _abandoned: bool = False
     _busy: set[str] = field(default_factory=set)
     _tasks: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
 
@@ -71,10 +75,14 @@ class Calls:
         """Cancel a call, if it is of an async function; a thread cannot be stopped."""
         self._home.post(self._cancel, request_id)
 
-    def abandon(self) -> None:
-        """Cancel what still runs; on the loop of the async functions."""
-        for task in self._tasks.values():
+    async def abandon(self) -> None:
+        """Cancel what still runs on this loop, begin nothing more, and wait for the end of it."""
+        self._abandoned = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=ABANDON_SECONDS)
 
     def close(self) -> None:
         """Let go of the threads. One in which a function runs goes on until that has ended."""
@@ -100,6 +108,8 @@ class Calls:
     # ---- on the loop of the async functions
 
     def _begin(self, app: CommHandler, request: Request) -> None:
+        if self._abandoned:
+            return
         loop = asyncio.get_running_loop()
         # A task takes its context variables from where it is made.
         task = self._context.copy().run(loop.create_task, _answer(app, request))

@@ -187,8 +187,8 @@ class WorkerConnection:
             await self._watch.wait_for(ConnectionState.CLOSED)
         except BaseException:
             # Whoever awaits start() wants no more: nobody would be told of what still runs.
-            calls.abandon()
             driver.abandon()
+            await calls.abandon()
             await self._watch.wait_for(ConnectionState.CLOSED)
             raise
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from ..flow.effect import Call, Effect, Leave, Reached, Resume, Ruling, Stand, Standing, Verdict
@@ -67,11 +68,14 @@ class Conductor:
         self._waiting: dict[asyncio.Future[Any], Reached] = {}
         self._outcome: asyncio.Future[Outcome[Any]] = self._loop.create_future()
         self._pulse = Pulse(self._loop)
-        self._task: asyncio.Task[None] = self._loop.create_task(self._function())
-        self._task.add_done_callback(self._ended)
+        self._task: asyncio.Task[None] = _started(self._loop, self._function())
+        if self._task.done():
+            self._ended(self._task)
+        else:
+            self._task.add_done_callback(self._ended)
 
     async def _function(self) -> None:
-        # Known from inside: a loop with eager tasks runs this before create_task returns.
+        # Known from inside: a task that is started eagerly runs this before it is returned.
         self._task = _current_task()
         self._effect.connect(self._perform, self._task)
         try:
@@ -240,6 +244,20 @@ class Conductor:
             if not self._inside or self._task.done():
                 return
             await asyncio.sleep(0)
+
+
+def _started(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
+) -> asyncio.Task[None]:
+    """
+    A task that runs at once to its first wait, where Python has such tasks.
+
+    A function that does not wait then costs no turn of the loop. Whoever gave the loop a
+    factory of tasks is asked, as for any other.
+    """
+    if sys.version_info >= (3, 12) and loop.get_task_factory() is None:
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+    return loop.create_task(coroutine)
 
 
 def _awaited_by(

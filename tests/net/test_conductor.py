@@ -866,3 +866,47 @@ def test_a_pattern_ends_and_runs_each_step_once(door: Door, pattern: Any, seed: 
     run = door.play(handler, pick=shuffled(seed), overlapping=True)
     assert sorted(run.result) == [f"s{n}" for n in range(7)]
     assert counts == {f"s{n}": 1 for n in range(7)}
+
+
+# ---- how it starts
+
+
+async def waits_for_nothing(ctx: Context) -> str:
+    return "at once"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no task starts eagerly before 3.12")
+def test_a_function_that_does_not_wait_costs_no_turn_of_the_loop() -> None:
+    async def turns() -> tuple[CommResponse, list[str]]:
+        turned: list[str] = []
+        asyncio.get_running_loop().call_soon(turned.append, "a turn")
+        return await endpoint(waits_for_nothing).answer(post()), list(turned)
+
+    response, turned = asyncio.run(turns())
+    assert output(response) == "at once"
+    assert turned == []
+
+
+def test_a_loop_that_makes_its_own_tasks_makes_that_of_the_function() -> None:
+    made: list[str] = []
+
+    def factory(loop: Any, coroutine: Any, **options: Any) -> Any:
+        made.append(coroutine.__qualname__)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def watched() -> CommResponse:
+        asyncio.get_running_loop().set_task_factory(factory)
+        return await endpoint(waits_for_nothing).answer(post())
+
+    assert output(asyncio.run(watched())) == "at once"
+    assert made[0] == "Conductor._function"
+
+
+def test_a_function_that_is_cancelled_from_within_at_once_is_answered() -> None:
+    async def gives_up(ctx: Context) -> None:
+        raise asyncio.CancelledError
+
+    async def asked() -> CommResponse:
+        return await endpoint(gives_up).answer(post())
+
+    assert "cancelled" in message(asyncio.run(asked()))

@@ -89,6 +89,8 @@ class Rewritten:
     text: str
     values: dict[str, Path]
     presences: dict[str, Path]
+    loops: int = 0
+    """How deep macros that look at each element are nested."""
 
 
 class _Token(NamedTuple):
@@ -118,7 +120,18 @@ def rewrite(text: str) -> Rewritten:
     items = _tree(_tokens(text))
     rewriter = _Rewriter(text, _bound_names(items))
     plain = rewriter.expression(items)
-    return Rewritten(plain, rewriter.values, rewriter.presences)
+    return Rewritten(plain, rewriter.values, rewriter.presences, _loops(items))
+
+
+def _loops(items: list[_Item]) -> int:
+    """How deep macros are nested; their arguments are evaluated for each element."""
+    deepest = 0
+    for index, item in enumerate(items):
+        if isinstance(item, _Group):
+            before = items[index - 1] if index else None
+            loop = item.opening == "(" and isinstance(before, _Token) and before.text in _MACROS
+            deepest = max(deepest, _loops(item.items) + loop)
+    return deepest
 
 
 def _tokens(text: str) -> list[_Token]:

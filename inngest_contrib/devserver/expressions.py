@@ -21,6 +21,8 @@ from inngest_contrib.devserver.meanings import Function, as_doubles, table
 
 logger = logging.getLogger("inngest.devserver")
 CACHE_SIZE = 4096
+MAX_TURNS = 200_000
+"""How often what stands in macros may be evaluated for one event: seconds, at the worst."""
 Event = Mapping[str, Any]
 
 
@@ -126,7 +128,31 @@ class _Compiled:
             return variables[self.source.text]
         for name, path in self.source.presences.items():
             variables[name] = _is_present(roots, path)
+        self._check_size(variables)
         return self.program(variables)
+
+    def _check_size(self, variables: dict[str, Any]) -> None:
+        """Refuse what would look at too many elements: nothing else goes on meanwhile."""
+        if self.source.loops == 0:
+            return
+        # Lists that it writes out are no longer than it is; added up, they are as many times that.
+        count = len(self.source.text) + sum(map(_elements, variables.values()))
+        count *= 1 + self.source.text.count("+")
+        if count**self.source.loops > MAX_TURNS:
+            raise ExpressionError(
+                f"it may look at {count} elements within each of {count}: too many to go on"
+                if self.source.loops > 1
+                else f"it may look at {count} elements, and {MAX_TURNS} are too many"
+            )
+
+
+def _elements(value: Any) -> int:
+    """How many values a value holds."""
+    if isinstance(value, Mapping):
+        return len(value) + sum(map(_elements, value.values()))
+    if isinstance(value, list):
+        return len(value) + sum(map(_elements, value))
+    return 0
 
 
 def _look_up(roots: dict[str, Event], path: Path) -> Any:

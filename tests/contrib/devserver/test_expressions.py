@@ -285,6 +285,26 @@ def test_a_failing_expression_is_logged_once(caplog: pytest.LogCaptureFixture) -
     assert "counts as false" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("text", "size", "fits"),
+    [
+        ("event.data.l.all(a, a > 0.0)", 1000, True),
+        ("event.data.l.all(a, event.data.l.all(b, a + b > 0.0))", 50, True),
+        ("event.data.l.all(a, event.data.l.all(b, a + b > 0.0))", 2000, False),
+        ("event.data.l.map(a, event.data.l).all(b, b.all(c, b.all(d, c + d > 0.0)))", 200, False),
+        ("event.data.l.exists(a, [1].exists(b, {'c': [2].all(d, a == 0.0)}.c))", 1000, False),
+    ],
+)
+def test_an_expression_looks_at_so_many_elements_and_no_more(
+    expressions: Expressions, text: str, size: int, fits: bool
+) -> None:
+    event = {"data": {"l": [1.0] * size}}
+    assert expressions.matches(text, event) is fits
+    if not fits:
+        with pytest.raises(ExpressionError, match="elements"):
+            expressions.evaluate(text, event)
+
+
 def test_only_what_is_named_is_converted(expressions: Expressions) -> None:
     class Untouchable(dict[str, Any]):
         def items(self) -> Any:

@@ -58,6 +58,7 @@ class OpenTelemetryMiddleware(MiddlewareSync):
     ) -> None:
         super().__init__(client, raw_request)
         self._provider = tracer_provider
+        self._made: Tracer | None = None
         self._call: otel.Context | None = None
 
     @classmethod
@@ -121,8 +122,11 @@ class OpenTelemetryMiddleware(MiddlewareSync):
 
     def _tracer(self) -> Tracer | None:
         """What makes spans; None where nobody has set up an SDK."""
-        provider = self._provider or trace.get_tracer_provider()
-        return None if isinstance(provider, _SILENT) else provider.get_tracer(_SCOPE, VERSION)
+        if self._made is None:
+            provider = self._provider or trace.get_tracer_provider()
+            if not isinstance(provider, _SILENT):
+                self._made = provider.get_tracer(_SCOPE, VERSION)
+        return self._made
 
 
 def _surrounding() -> otel.Context | None:

@@ -64,13 +64,14 @@ def _after(aliases: list[str], send: Callable[[], Any], robust: bool) -> None:
     """Call *send* when the transactions of all these databases have committed."""
     pending = set(aliases)
 
-    def committed(alias: str) -> None:
-        pending.discard(alias)
-        if not pending:
-            send()
-
     for alias in aliases:
-        transaction.on_commit(partial(committed, alias), using=alias, robust=robust)
+        # No partial: Django 5.0 wants the name of what fails.
+        def send_events(alias: str = alias) -> None:
+            pending.discard(alias)
+            if not pending:
+                send()
+
+        transaction.on_commit(send_events, using=alias, robust=robust)
 
 
 def _open() -> list[str]:

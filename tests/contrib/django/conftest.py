@@ -93,6 +93,13 @@ def alone() -> Alone:
     return run
 
 
+@pytest.fixture(autouse=True)
+def _connections_may_be_closed(django_db_blocker: Any) -> Iterator[None]:
+    """Let Django close connections after each request, in tests that use no database as well."""
+    with django_db_blocker.unblock():
+        yield
+
+
 @pytest.fixture
 def project() -> Iterator[Any]:
     """The project's client as the settings of the test make it; as before, afterwards."""

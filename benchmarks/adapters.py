@@ -4,9 +4,11 @@ One call through each framework, in process: our endpoint over a bare view, besi
 Bytes go in and out as the server of a framework hands them over: a WSGI environ, an ASGI scope,
 the parts of a message for Tornado. The bare view reads the body and replies as many bytes. The
 function returns at once, has no memo and no middleware, and nothing is signed. The three take
-turns, so that a noisy machine disturbs all alike; the figures are medians.
+turns, so that a noisy machine disturbs all alike; the figures are medians. On a machine that is
+busy with other work, --clock cpu counts the time of all threads of this process instead.
 
     python -m benchmarks.adapters [--only flask,fastapi,tornado] [--rounds 5] [--calls 400]
+        [--clock wall|cpu]
 """
 
 from __future__ import annotations
@@ -47,6 +49,9 @@ HEADERS = {
 }
 SIDES = ("bare", "ours", "official")
 
+Clock = Callable[[], float]
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
+
 Call = Callable[[], int] | Callable[[], Awaitable[int]]
 """One request; its status."""
 
@@ -56,7 +61,9 @@ def main() -> None:
     parser.add_argument("--only", default="flask,fastapi,tornado")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=400)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     options = parser.parse_args()
+    now = CLOCKS[options.clock]
     logging.disable(logging.CRITICAL)
     print(
         f"{'framework':>10} {'function':>9} {'bare us':>9} "
@@ -66,13 +73,13 @@ def main() -> None:
         if importlib.util.find_spec(f"inngest_contrib.{framework}") is None:
             continue
         for kind in ("sync", "async"):
-            report(framework, kind, options.rounds, options.calls)
+            report(framework, kind, options.rounds, options.calls, now)
 
 
-def report(framework: str, kind: str, rounds: int, calls: int) -> None:
+def report(framework: str, kind: str, rounds: int, calls: int, now: Clock) -> None:
     """Measure one cell and print its line."""
     loop = asyncio.new_event_loop()
-    sides = [timer(FRAMEWORKS[framework](side, kind), loop) for side in SIDES]
+    sides = [timer(FRAMEWORKS[framework](side, kind), loop, now) for side in SIDES]
     if not answers(sides[-1]):
         # The official package has no async functions on Tornado: it answers with an error.
         sides.pop()
@@ -103,25 +110,25 @@ def added_to(bare: Sequence[float], side: Sequence[float]) -> float:
     return statistics.median(one - none for one, none in zip(side, bare, strict=True))
 
 
-def timer(call: Any, loop: asyncio.AbstractEventLoop) -> Callable[[int], float]:
+def timer(call: Any, loop: asyncio.AbstractEventLoop, now: Clock) -> Callable[[int], float]:
     """A function that tells the microseconds of one of *count* requests, in a row."""
     if not inspect.iscoroutinefunction(call):
-        return lambda count: clocked(call, count)
-    return lambda count: loop.run_until_complete(aclocked(call, count))
+        return lambda count: clocked(call, count, now)
+    return lambda count: loop.run_until_complete(aclocked(call, count, now))
 
 
-def clocked(call: Callable[[], int], count: int) -> float:
-    started = time.perf_counter()
+def clocked(call: Callable[[], int], count: int, now: Clock) -> float:
+    started = now()
     for _ in range(count):
         assert call() == 200
-    return (time.perf_counter() - started) / count * 1e6
+    return (now() - started) / count * 1e6
 
 
-async def aclocked(call: Callable[[], Awaitable[int]], count: int) -> float:
-    started = time.perf_counter()
+async def aclocked(call: Callable[[], Awaitable[int]], count: int, now: Clock) -> float:
+    started = now()
     for _ in range(count):
         assert await call() == 200
-    return (time.perf_counter() - started) / count * 1e6
+    return (now() - started) / count * 1e6
 
 
 # ---- what is served

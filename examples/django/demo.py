@@ -7,13 +7,14 @@ ended as it should.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,18 +57,21 @@ WISHES = [
 ]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m examples.django.demo", description=__doc__)
+    parser.add_argument("--wsgi", action="store_true", help="on gunicorn, in place of uvicorn")
+    options = parser.parse_args(arguments)
     sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)  # type: ignore[union-attr]
     try:
         with tempfile.TemporaryDirectory() as folder, ended_at_exit() as processes:
-            return demo(Path(folder), processes)
+            return demo(Path(folder), processes, wsgi=options.wsgi)
     except NotReady as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def demo(folder: Path, processes: list[Process]) -> int:
+def demo(folder: Path, processes: list[Process], *, wsgi: bool) -> int:
     """Start everything, place the orders, watch, and compare."""
     ports = free_port(), free_port()
     server, shop = (f"http://127.0.0.1:{port}" for port in ports)
@@ -78,7 +82,7 @@ def demo(folder: Path, processes: list[Process]) -> int:
     }
     django(env, "migrate", "--verbosity", "0")
     django(env, "shell", "--command", SEED)
-    start(processes, folder, env, ports)
+    start(processes, folder, env, ports, wsgi=wsgi)
     with httpx.Client(base_url=shop, timeout=30, trust_env=False) as http:
         processes[0].wait_until(lambda: http.get("/").is_success, seconds=30)
         processes[1].wait_until(lambda: registered(server), seconds=30)
@@ -102,14 +106,28 @@ def django(env: dict[str, str], *words: str) -> None:
 
 
 def start(
-    processes: list[Process], folder: Path, env: dict[str, str], ports: tuple[int, int]
+    processes: list[Process],
+    folder: Path,
+    env: dict[str, str],
+    ports: tuple[int, int],
+    *,
+    wsgi: bool,
 ) -> None:
-    """Start the project on an ASGI server, and the Inngest server."""
+    """Start the project on a WSGI or an ASGI server, and the Inngest server."""
     server, shop = map(str, ports)
-    app = ("examples.django.asgi:application", "--port", shop, "--log-level", "warning")
-    processes.append(
-        Process("uvicorn", *app, "--lifespan", "off", env=env, log=folder / "shop.log")
-    )
+    if wsgi:
+        app: tuple[str, ...] = (
+            "gunicorn",
+            "examples.django.wsgi:application",
+            "--preload",
+            "--threads",
+            "4",
+        )
+        app += ("--workers", "2", "--bind", f"127.0.0.1:{shop}", "--log-level", "warning")
+    else:
+        app = ("uvicorn", "examples.django.asgi:application", "--port", shop)
+        app += ("--lifespan", "off", "--log-level", "warning")
+    processes.append(Process(*app, env=env, log=folder / "shop.log"))
     url = f"http://127.0.0.1:{shop}/api/inngest"
     store = ("--db", str(folder / "inngest.db"))
     server_words = ("--port", server, *store, "--retry-interval", "1", "-u", url)

@@ -22,9 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.skipif(django.VERSION < (5, 1), reason="SQLite waits for locks since Django 5.1")
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_the_demo_ends_with_every_order_and_run_as_expected() -> None:
+@pytest.mark.parametrize("options", [[], ["--wsgi"]], ids=["uvicorn", "gunicorn"])
+def test_the_demo_ends_with_every_order_and_run_as_expected(options: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "examples.django.demo"],
+        [sys.executable, "-m", "examples.django.demo", *options],
         cwd=ROOT,
         env=dict(os.environ),
         stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ imported at the first connection.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, SocketClosedError, TransportError
@@ -22,17 +23,20 @@ CLOSE_SECONDS = 1.0
 
 
 class WebsocketsTransport:
-    """Websockets of the library of that name."""
+    """Websockets of the library of that name; ConfigError where it is not installed."""
+
+    def __init__(self) -> None:
+        # Before the first connection: one that cannot be made is tried for ever.
+        if find_spec("websockets") is None:
+            raise missing("websockets")
 
     async def connect(self, url: str, *, subprotocol: str, timeout: float) -> LibrarySocket:
         import asyncio
 
-        try:
-            from websockets.asyncio.client import connect
-            from websockets.exceptions import WebSocketException
-            from websockets.typing import Subprotocol
-        except ImportError as error:
-            raise missing("websockets") from error
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import WebSocketException
+        from websockets.typing import Subprotocol
+
         try:
             socket = await connect(
                 url,

@@ -173,7 +173,10 @@ def from_response(response: CommResponse) -> HttpResponseBase:
     if response.stream is not None:
         return StreamingHttpResponse(response.stream, status=response.status, headers=headers)
     headers.setdefault("content-length", str(len(response.body)))
-    return HttpResponse(response.body, status=response.status, headers=headers)
+    made = HttpResponse(response.body, status=response.status, content_type="application/json")
+    # Each would be encoded, decoded and searched for line breaks: a fifth of the view's time.
+    made.headers._store.update((name, (name, value)) for name, value in headers.items())
+    return made
 
 
 def _headers(meta: Mapping[str, Any]) -> dict[str, str]:
@@ -194,6 +197,11 @@ _escaped = functools.lru_cache(maxsize=64)(escape_uri_path)
 
 def _query(query: str) -> dict[str, str]:
     """The first value of each parameter. Django's own parser has a limit, and takes the last."""
+    if "%" not in query and "+" not in query:
+        found: dict[str, str] = {}
+        for name, _, value in (part.partition("=") for part in query.split("&") if part):
+            found.setdefault(name, value)
+        return found
     return dict(reversed(parse_qsl(query, keep_blank_values=True)))
 
 

@@ -11,14 +11,14 @@ import html
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-import inngest_contrib.fastapi
 import inngest_core as inngest
 from examples.fastapi import shop
 from examples.fastapi.functions import FUNCTIONS, client
 from examples.fastapi.orders import Order, read_orders
+from inngest_contrib.fastapi import create_router
 
 app = FastAPI(title="Kontor, coffee and tea")
-inngest_contrib.fastapi.serve(app, client, FUNCTIONS)
+app.include_router(create_router(client, FUNCTIONS))
 
 orders: dict[str, Order] = {}
 

@@ -30,7 +30,7 @@ from tests.contrib.devserver.test_loop import (
 )
 
 OLD, CUTOFF, YOUNG = 1_000_000, 2_000_000, 3_000_000
-PARTS = ("steps", "attempts", "notes", "defers")
+PARTS = ("steps", "attempts", "notes", "spans", "defers")
 
 
 @pytest.fixture
@@ -73,6 +73,10 @@ def add_run(
             ),
             (
                 "INSERT INTO notes VALUES (?,?,'','run','k','merge','{}',1)",
+                [(run_id, str(n)) for n in range(parts)],
+            ),
+            (
+                "INSERT INTO spans VALUES (?,?,'','s','INTERNAL',1,1,0,'','','{}')",
                 [(run_id, str(n)) for n in range(parts)],
             ),
             (

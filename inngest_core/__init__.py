@@ -158,8 +158,8 @@ _HOMES = {
     "middleware": "Middleware MiddlewareSync",
     "plugin.frameworks": "framework frameworks",
     "plugin.types": (
-        "Cipher Framework Serializer StepInfo StepMemos TransformOutputResult TransformOutputStepInfo "
-        "hookimpl"
+        "Cipher Framework Serializer StepInfo StepMemos TransformOutputResult "
+        "TransformOutputStepInfo hookimpl"
     ),
     "result": "Err Ok Outcome Paused",
     "groups": "Group GroupSync",

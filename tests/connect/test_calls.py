@@ -72,6 +72,7 @@ def test_a_trace_that_is_none_is_left_out(trace: bytes) -> None:
 
 @on_a_loop
 async def test_a_call_that_is_cancelled_before_its_first_turn_has_ended_as_well() -> None:
+    before = asyncio.all_tasks()
     client = Inngest(app_id="app", is_production=False)
 
     @client.create_function(fn_id="fn", trigger=ANY)
@@ -87,4 +88,4 @@ async def test_a_call_that_is_cancelled_before_its_first_turn_has_ended_as_well(
     await until(lambda: ended)
     assert ended == [("r1", None)]
     calls.close()
-    assert len(asyncio.all_tasks()) == 1
+    assert asyncio.all_tasks() == before

@@ -7,7 +7,7 @@ production only run with ``--deploy``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,8 @@ from .adapter import Endpoint
 from .project import project
 
 TAG = "inngest"
+SHORTEST_KEY = 16
+"""Characters of an encryption key."""
 REST_VIEWS = "inngest_contrib.django.rest.views"
 
 Found = Iterator[CheckMessage]
@@ -35,7 +37,7 @@ Found = Iterator[CheckMessage]
 
 def register() -> None:
     """Let Django run the checks."""
-    for check in (settings, keys, functions, expressions, endpoint, plugins, rest):
+    for check in (settings, keys, encryption, functions, expressions, endpoint, plugins, rest):
         register_check(check, TAG)
     for check in (mode, async_functions, origin):
         register_check(check, TAG, deploy=True)
@@ -88,6 +90,22 @@ def _malformed(client: Inngest) -> str | None:
     except ConfigError as error:
         return _said(error)
     return None
+
+
+def encryption(**_: Any) -> list[CheckMessage]:
+    """W014: what encrypts is no short password."""
+    options = _options_of("encryption")
+    key = options.get("key")
+    if not isinstance(key, str | bytes) or len(key) >= SHORTEST_KEY:
+        return []
+    message = f"The encryption key has {len(key)} characters: it can be guessed."
+    hint = 'Take a random one: python -c "import secrets; print(secrets.token_urlsafe(32))".'
+    return [Warning(message, hint=hint, id="inngest.W014")]
+
+
+def _options_of(plugin: str) -> Mapping[str, Any]:
+    client = _client()
+    return client.config.options(plugin) if client else {}
 
 
 # ---- functions

@@ -24,6 +24,9 @@ MAX_EVENT_NAME = 255
 _HOUR = 3600 * SECOND
 _DAY = 24 * _HOUR
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/?#L-]+")
+_CRON_NUMBER = re.compile(r"(?<![/#\d])\d+")
+"""A value of a field; not a step, and not which weekday of a month."""
+_CRON_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _CRON_ZONE = re.compile(r"^(?:CRON_)?TZ=\S+\s+")
 
 
@@ -336,6 +339,13 @@ class TriggerCron(Settings):
         fields = _CRON_ZONE.sub("", self.cron).split()
         valid = len(fields) == 5 and all(map(_CRON_FIELD.fullmatch, fields))
         _require(valid, f"cron: '{self.cron}' isn't a valid cron schedule of five fields")
+        for field, (low, high) in zip(fields, _CRON_BOUNDS, strict=True):
+            for number in _CRON_NUMBER.findall(field):
+                _require(
+                    low <= int(number) <= high,
+                    f"cron: '{self.cron}' isn't a valid cron schedule: in {field} a number is "
+                    f"not between {low} and {high}",
+                )
         if self.jitter is not None:
             _between("jitter", _duration(self.jitter), SECOND, 300 * SECOND)
         return self

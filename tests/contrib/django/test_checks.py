@@ -198,6 +198,24 @@ def test_w011_a_plugin_that_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "rusty" in str(messages)
 
 
+class Reads:
+    """A plugin in the place of the one that encrypts."""
+
+    @inngest.hookimpl
+    def inngest_configure(self, config: Any) -> None:
+        assert config.options("encryption")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"), [("hunter2", True), (b"\x01" * 15, True), ("k" * 16, False)]
+)
+def test_w014_an_encryption_key_that_is_too_short(key: Any, told: bool) -> None:
+    options = {"encryption": {"key": key}}
+    messages = found(INNGEST={**GIVEN, "PLUGINS": [Reads()], "OPTIONS": options})
+    assert list(messages) == (["inngest.W014"] if told else [])
+    assert "hunter2" not in str(messages)
+
+
 def test_w020_dev_mode_in_production() -> None:
     assert "inngest.W020" in found(deploy=True, DEBUG=False)
     assert "inngest.W020" not in found(deploy=True, DEBUG=True)
@@ -230,7 +248,7 @@ def test_every_check_is_of_the_tag() -> None:
         for check in registry.get_checks(include_deployment_checks=True)
         if check.__module__ == checks.__name__
     ]
-    assert len(ours) == 10
+    assert len(ours) == 11
     assert all(check.tags == ("inngest",) for check in ours)
 
 

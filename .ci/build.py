@@ -31,7 +31,8 @@ for package in (inngest_core, inngest_contrib):
     assert typed.exists(), f"{typed} is missing"
 inngest_core.Inngest(app_id="check", is_production=False)
 names = {e.name for e in metadata.entry_points(group="inngest.frameworks")}
-assert {"fastapi", "flask"} <= names, f"frameworks found: {sorted(names)}"
+adapters = {"digitalocean", "django", "fastapi", "flask", "tornado"}
+assert adapters <= names, f"frameworks found: {sorted(names)}"
 print("  imported", VERSION, "from", place.parent)
 """
 

@@ -37,6 +37,8 @@ class _ViewSet(viewsets.GenericViewSet[Any]):
     """What all three share: only admins are let in, and what is refused is refused in JSON."""
 
     permission_classes = (IsAdminUser,)
+    # What the browsable API asks lists for; nothing here is in a table.
+    queryset: Any = ()
 
     def handle_exception(self, exc: Exception) -> Response:
         """See APIView. Django's own limit would be answered with a page of HTML."""
@@ -79,8 +81,6 @@ class EventViewSet(_ViewSet):
 class FunctionViewSet(_ViewSet):
     """The functions of this project."""
 
-    # What the browsable API asks for; functions are in no table.
-    queryset: Any = ()
     serializer_class = FunctionSerializer
     pagination_class = None
     lookup_field = "id"

@@ -361,6 +361,13 @@ def test_it_can_be_browsed(api: APIClient, where: str) -> None:
     assert b"<html" in response.content
 
 
+def test_runs_can_be_browsed(api: APIClient, server: RecordedServer) -> None:
+    answering(server, 200, b'{"data":[],"page":{"hasMore":false}}')
+    response = api.get("/api/jobs/runs/", HTTP_ACCEPT="text/html")
+    assert response.status_code == 200
+    assert b"<html" in response.content
+
+
 def test_everything_else_works_without_rest_framework(alone: Alone) -> None:
     code = """
         import sys

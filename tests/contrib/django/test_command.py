@@ -87,6 +87,16 @@ def test_manage_py_ends_with_the_status_of_the_command(capsys: pytest.CaptureFix
     assert "manage.py inngest [OPTIONS]" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [["functions"], ["dev"], ["--help"]])
+def test_a_wrong_setting_ends_manage_py_with_a_line(
+    project: Any, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with override_settings(INNGEST={"APP_IDD": "shop"}), pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(["manage.py", "inngest", *words])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("Error: INNGEST.APP_IDD: there is no such setting")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -30,13 +30,14 @@ class Command(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         """See BaseCommand. Ends the process with the status of the subcommand."""
         try:
-            commands().main(args=_words(argv[2:]), prog_name=_name(argv[0], argv[1]))
+            with _told():
+                commands().main(args=_words(argv[2:]), prog_name=_name(argv[0], argv[1]))
         finally:
             connections.close_all()
 
     def print_help(self, prog_name: str, subcommand: str) -> None:
         """See BaseCommand."""
-        with contextlib.suppress(SystemExit):
+        with contextlib.suppress(SystemExit), _told():
             commands().main(args=["--help"], prog_name=_name(prog_name, subcommand))
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -60,6 +61,16 @@ def commands() -> click.Group:
     group.list_commands(click.Context(group))
     group.add_command(dev)
     return group
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """A wrong setting is found before click is in charge; it ends the process as click would."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
 
 
 def _words(given: Sequence[str]) -> list[str]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import json
 import logging
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -36,6 +38,8 @@ RETRY_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
 MAX_TEXT = 500
 UNREACHABLE = "nobody answers there"
+PAGE = "a web page is there, and no Inngest endpoint; give the path of the endpoint"
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _NO_REPLY = "no reply from "
 """In the answer of an app that looks for its server at another address."""
 
@@ -168,7 +172,7 @@ def _is_address(url: str) -> bool:
 
 def _judge(status: int, text: str) -> str:
     if status < 300:
-        return ""
+        return PAGE if _is_page(text) else ""
     if status == 404:
         return "there is an HTTP server, but no Inngest endpoint at this path (404)"
     if status < 400:
@@ -176,8 +180,15 @@ def _judge(status: int, text: str) -> str:
     return f"it refused to sync ({status}): {_message(text)}"
 
 
+def _is_page(text: str) -> bool:
+    """Whether this is HTML."""
+    return text[:MAX_TEXT].lstrip().lower().startswith(("<!doctype html", "<html"))
+
+
 def _message(text: str) -> str:
     """Find the readable part of an answer."""
+    if _is_page(text) and (title := _TITLE.search(text)):
+        text = html.unescape(title[1])
     document: Any = None
     with contextlib.suppress(ValueError):
         document = json.loads(text)

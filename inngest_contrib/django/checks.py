@@ -62,7 +62,7 @@ def settings(**_: Any) -> list[CheckMessage]:
 
 
 def keys(**_: Any) -> list[CheckMessage]:
-    """E003, E004, W005: in cloud mode there are keys, and they are well formed."""
+    """W003, E004, W005: in cloud mode there are keys, and they are well formed."""
     client = _client()
     if client is None or not client.is_production:
         return []
@@ -72,7 +72,11 @@ def keys(**_: Any) -> list[CheckMessage]:
 def _keys(client: Inngest) -> Found:
     hint = "Set it in the environment. For local work set INNGEST_DEV=1, or DEV in INNGEST."
     if not client.signing_key:
-        yield Error("INNGEST_SIGNING_KEY is not set.", hint=hint, id="inngest.E003")
+        yield Warning(
+            "INNGEST_SIGNING_KEY is not set: no request of the server can be believed.",
+            hint=hint,
+            id="inngest.W003",
+        )
     elif problem := _malformed(client):
         hint = "Copy the key as a whole: signkey-<environment>-<an even number of hex digits>."
         yield Error(problem, hint=hint, id="inngest.E004")

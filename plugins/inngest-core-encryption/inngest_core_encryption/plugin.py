@@ -22,14 +22,17 @@ _FLAGS = {"1": True, "true": True, "0": False, "false": False, "": False}
 
 
 class _Config(Protocol):
+    @property
+    def plugin_options(self) -> Mapping[str, Mapping[str, Any]]: ...
+
     def options(self, plugin: str) -> Mapping[str, Any]: ...
 
 
 @hookimpl
 def inngest_cipher(config: _Config) -> SecretBoxCipher | None:
     """The cipher of a client; None for one that has no options for it."""
-    options = config.options(NAME)
-    return _cipher(options) if options else None
+    # Empty options are a mistake, and not the wish for no encryption.
+    return _cipher(config.options(NAME)) if NAME in config.plugin_options else None
 
 
 def _cipher(options: Mapping[str, Any]) -> SecretBoxCipher:

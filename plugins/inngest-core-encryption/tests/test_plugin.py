@@ -89,6 +89,7 @@ def test_the_field_of_events_may_have_another_name() -> None:
     [
         ({"kye": KEY}, 'no option "kye"; did you mean "key"?'),
         ({"key": KEY, "colour": 1}, "there are decrypt_only, event_field, fallback_keys, key"),
+        ({}, "the key is missing; give Inngest"),
         ({"fallback_keys": [KEY]}, "the key is missing; give Inngest"),
         ({"key": ""}, "options for encryption: key: it is empty"),
         ({"key": KEY, "decrypt_only": "perhaps"}, "decrypt_only: expected true or false"),

@@ -110,6 +110,11 @@ def test_without_polling_an_app_is_asked_until_it_answers(app: StandIn) -> None:
         (Reply(400, {"error": "nope"}), "it refused to sync (400): nope"),
         (Reply(500, raw=b""), "it gave no reason"),
         (Reply(500, raw=b"<html>\n oh </html>"), "it refused to sync (500): <html> oh </html>"),
+        (
+            Reply(400, raw=b"<!DOCTYPE html><style>x</style><title>No &amp; no\n</title><p>long"),
+            "it refused to sync (400): No & no (",
+        ),
+        (Reply(200, raw=b"\n<!doctype html><p>Welcome"), "a web page is there, and no Inngest"),
         (Reply(307, None, {"location": "/x"}), "it redirects (307)"),
         (Reply(200, {"message": "ok"}), "registered with another server"),
     ],

@@ -73,10 +73,10 @@ def test_e002_a_setting_is_wrong(wrong: dict[str, Any]) -> None:
     assert next(iter(wrong)).lower() in messages["inngest.E002"].msg.lower()
 
 
-def test_e003_and_w005_no_keys_in_cloud_mode() -> None:
+def test_w003_and_w005_no_keys_in_cloud_mode() -> None:
     messages = found(INNGEST={"APP_ID": "shop", "DEV": False})
-    assert list(messages) == ["inngest.E003", "inngest.W005"]
-    assert "INNGEST_SIGNING_KEY" in messages["inngest.E003"].msg
+    assert list(messages) == ["inngest.W003", "inngest.W005"]
+    assert "INNGEST_SIGNING_KEY" in messages["inngest.W003"].msg
 
 
 def test_e004_a_malformed_key_that_is_not_shown() -> None:

@@ -486,7 +486,10 @@ class Worker:
         lost = self._jobs.lose(data.request_id)
         if lost is None:
             return
-        text = "%s, run %s: the server has given this call to another worker; its result is dropped"
+        text = (
+            "%s, run %s: the server has given this call to another worker, or gives it anew; "
+            "its result is dropped"
+        )
         self._note(logging.WARNING, text, lost.request.function_slug, lost.request.run_id)
         if lost.running:
             self._effects.append(Cancel(data.request_id))
